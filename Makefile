@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# `make site` builds the bundle, the lab and the platform; `make test` is the gate. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+COLLECTION := .build/collections/ansible_collections/onprem/platform
+INVENTORY ?= inventories/lab
+PLAYBOOK = $(BIN)/ansible-playbook -i $(INVENTORY)
+PYTHON_PATHS := plugins tests scripts
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- development set-up ----------------------------------------------------------------------------------------------
+$(VENV)/.locked: requirements/development.txt scripts/find-python
+	@python=$$(scripts/find-python); echo "==> virtual environment with $$($$python --version)"; \
+	rm -rf $(VENV); $$python -m venv $(VENV); \
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/development.txt; \
+	touch $@
+
+$(COLLECTION):
+	@mkdir -p $(dir $@) .build/tmp; ln -sfn $(CURDIR) $@
+
+.PHONY: venv
+venv: $(VENV)/.locked $(COLLECTION) ## Make the locked virtual environment
+
+.PHONY: lock
+lock: ## Renew requirements/development.txt from its .in files (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+		requirements/development.in --output-file requirements/development.txt
+
+# --- the product -----------------------------------------------------------------------------------------------------
+.PHONY: bundle
+bundle: venv ## Fill the bundle directory (downloads, or builds from source)
+	$(PLAYBOOK) playbooks/bundle.yml
+
+.PHONY: lab
+lab: venv ## Create the lab's machines
+	$(PLAYBOOK) playbooks/lab.yml
+
+.PHONY: site
+site: venv ## Bundle, lab and the whole platform
+	@scripts/site
+
+.PHONY: check
+check: venv ## What site.yml would change now
+	$(PLAYBOOK) playbooks/site.yml --check --diff
+
+.PHONY: status
+status: venv ## Nodes, Flux objects, Vault and application of the lab
+	@$(PLAYBOOK) playbooks/status.yml
+
+.PHONY: shell
+shell: venv ## A shell with KUBECONFIG set for the lab
+	@scripts/lab-shell
+
+.PHONY: clean
+clean: venv ## Remove everything that `make site` made, except the bundle cache
+	$(PLAYBOOK) playbooks/lab.yml -e lab_state=absent
+	rm -rf .lab .build/tmp
+
+# --- quality gate ----------------------------------------------------------------------------------------------------
+.PHONY: format
+format: venv ## Format the Python files
+	$(BIN)/ruff format $(PYTHON_PATHS)
+	$(BIN)/ruff check --fix $(PYTHON_PATHS)
+
+.PHONY: lint
+lint: venv ## Static checks
+	@scripts/stage ruff-format ruff format --check $(PYTHON_PATHS)
+	@scripts/stage ruff ruff check $(PYTHON_PATHS)
+	@scripts/stage mypy mypy $(COLLECTION)/plugins
+	@scripts/stage yamllint yamllint --strict .
+	@scripts/stage ansible-lint ansible-lint --offline --strict
+	@scripts/stage shellcheck scripts/shellcheck
+
+.PHONY: unit
+unit: venv ## Unit tests
+	@scripts/stage unit pytest -n 2 -q tests/unit
+
+.PHONY: sanity
+sanity: venv ## ansible-test sanity in a copy of the collection
+	@scripts/stage sanity scripts/sanity
+
+.PHONY: integration
+integration: venv ## Tests against real services of the bundle
+	@scripts/stage integration pytest -q -m "not long" tests/integration
+
+.PHONY: molecule
+molecule: venv ## The six-node scenario
+	@scripts/stage molecule molecule test
+
+.PHONY: test
+test: ## The gate that continuous integration runs
+	@scripts/gate lint unit sanity bundle integration molecule
+
+.PHONY: test-long
+test-long: ## What takes longer: kills, fresh check runs, both producers end to end
+	@scripts/gate lint unit sanity bundle integration integration-long molecule
+
+.PHONY: integration-long
+integration-long: venv
+	@scripts/stage integration-long pytest -q -m long tests/integration tests/faults
+
+.PHONY: benchmark
+benchmark: venv ## Figures of docs/performance.md
+	@scripts/benchmark
