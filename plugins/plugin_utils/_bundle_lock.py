@@ -1,0 +1,317 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock file: every artefact of the platform with its version, licence, upstream address and source recipe.
+
+The format is described in docs/bundle.md. Loading is strict: an unknown key, a name that could leave the bundle
+directory, or a reference to something that is not there is an error at load time, never in the middle of a build.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from ._bundle_common import BundleError
+
+SCHEMA = 1
+KINDS = ("file", "image", "chart", "manifest", "package")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._+-]*[a-z0-9])?")
+_HEX = re.compile(r"[0-9a-f]{64}")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One replacement in a copied module: ``old`` must occur exactly once in the file."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """One executable of a component: a Go ``package``, or one C file of the module (``c_source``) with gcc ``flags``.
+
+    The finished program is started with ``arguments`` and ``environment`` and must print ``prints``.
+    """
+
+    name: str
+    prints: str
+    package: str | None = None
+    c_source: str | None = None
+    flags: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Files and directories taken from a component's module as they are."""
+
+    name: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Component:
+    """One Go module with the programs and trees that are made of it."""
+
+    name: str
+    module: str
+    version: str
+    licence: str
+    tags: tuple[str, ...] = ()
+    ldflags: tuple[str, ...] = ()
+    cgo: bool = False
+    copy_sum: str | None = None
+    edits: tuple[Edit, ...] = ()
+    differs_from_upstream: tuple[str, ...] = ()
+    programs: Mapping[str, Program] = field(default_factory=dict)
+    trees: Mapping[str, Tree] = field(default_factory=dict)
+
+    def item(self, name: str) -> Program | Tree | None:
+        """Return the program or tree of a name."""
+        return self.programs.get(name) or self.trees.get(name)
+
+
+@dataclass(frozen=True)
+class Download:
+    """One upstream file. ``sha256`` is None while nobody has pinned it; ``member`` is its path inside an archive."""
+
+    url: str
+    sha256: str | None = None
+    member: str | None = None
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One entry of the bundle.
+
+    :ivar upstream: downloads (several only for manifests, which are joined), empty when upstream publishes none.
+    :ivar reference: upstream image as ``registry/repository:tag``; ``digest`` pins it (``sha256:...``) or is None.
+    :ivar source: the recipe; its keys depend on the kind.
+    """
+
+    kind: str
+    name: str
+    version: str
+    licence: str
+    upstream: tuple[Download, ...] = ()
+    reference: str | None = None
+    digest: str | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
+    differs_from_upstream: tuple[str, ...] = ()
+    repository: str = ""
+    tag: str = ""
+    distribution: str = ""
+    notice: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Return ``kind/name``, with the tag for images: two tags of one repository are two entries."""
+        return f"{self.kind}/{self.repository}:{self.tag}" if self.kind == "image" else f"{self.kind}/{self.name}"
+
+    @property
+    def has_upstream(self) -> bool:
+        """Tell whether an upstream address is known."""
+        return bool(self.upstream) or self.reference is not None
+
+    @property
+    def pinned(self) -> bool:
+        """Tell whether every upstream address has its checksum."""
+        if self.kind == "image":
+            return self.reference is not None and self.digest is not None
+        return bool(self.upstream) and all(part.sha256 for part in self.upstream)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The whole lock file. ``sources`` is the directory of the wrapper modules, ``directory`` the lock's own."""
+
+    directory: Path
+    platform: str
+    components: Mapping[str, Component]
+    artefacts: tuple[Artefact, ...]
+
+    @property
+    def sources(self) -> Path:
+        """Return the directory that has one wrapper module per component."""
+        return self.directory / "sources"
+
+    def find(self, item: str) -> tuple[Component, Program | Tree] | None:
+        """Return the component and item of a program's or tree's name; the names are unique in the lock."""
+        for component in self.components.values():
+            found = component.item(item)
+            if found is not None:
+                return component, found
+        return None
+
+
+def load_lock(path: Path) -> Lock:
+    """Read and check a lock file.
+
+    :raises BundleError: unreadable, or not what the format says; the message names the entry.
+    """
+    data = _read_yaml(path)
+    _known(path.name, data, {"schema", "platform", "components", "files", "images", "charts", "manifests", "packages"})
+    if data.get("schema") != SCHEMA:
+        raise BundleError(f"{path}: schema is {data.get('schema')!r}, this version of the collection reads {SCHEMA}.")
+    components = {
+        name: _component(path.parent, name, values) for name, values in (data.get("components") or {}).items()
+    }
+    artefacts = tuple(_artefact(kind, values, components) for kind in KINDS for values in data.get(f"{kind}s") or [])
+    lock = Lock(path.parent, str(data.get("platform")), components, artefacts)
+    _refuse_duplicates("component item", [n for c in components.values() for n in (*c.programs, *c.trees)])
+    _refuse_duplicates("artefact", [a.identity for a in artefacts])
+    for artefact in artefacts:
+        item = artefact.source.get("item")
+        if item is not None and lock.find(str(item)) is None:
+            raise BundleError(f"{artefact.identity}: source item {item!r} is in no component of {path}.")
+    return lock
+
+
+def read_pins(path: Path) -> dict[str, str]:
+    """Read a pins file: identity or URL -> checksum, as ``record_pins`` writes it. A missing file has no pins."""
+    if not path.exists():
+        return {}
+    pins = _read_yaml(path)
+    for key, value in pins.items():
+        if not isinstance(value, str) or not _HEX.fullmatch(value.removeprefix("sha256:")):
+            raise BundleError(f"{path}: the pin of {key} is not a SHA-256.")
+    return pins
+
+
+def with_pins(lock: Lock, pins: Mapping[str, str]) -> Lock:
+    """Return the lock with the checksums of a pins file filled in where the lock itself has none."""
+    artefacts = tuple(
+        dataclasses.replace(
+            artefact,
+            digest=artefact.digest or (pins.get(artefact.reference) if artefact.reference else None),
+            upstream=tuple(
+                dataclasses.replace(part, sha256=part.sha256 or pins.get(part.url)) for part in artefact.upstream
+            ),
+        )
+        for artefact in lock.artefacts
+    )
+    return dataclasses.replace(lock, artefacts=artefacts)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise BundleError(f"{path} is not a mapping.")
+    return data
+
+
+def _known(where: str, values: Any, allowed: set[str]) -> None:
+    if not isinstance(values, dict):
+        raise BundleError(f"{where}: expected a mapping, found {values!r}.")
+    unknown = sorted(set(values) - allowed)
+    if unknown:
+        raise BundleError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(allowed))}.")
+
+
+def _make(kind: Callable[..., _T], where: str, values: Mapping[str, Any], **more: Any) -> _T:
+    """Build a dataclass from a mapping: lists become tuples, unknown and missing keys become clear errors."""
+    fields = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    _known(where, values, fields - set(more))
+    try:
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}, **more)
+    except TypeError as error:
+        raise BundleError(f"{where}: {error}") from error
+
+
+def _component(directory: Path, name: str, values: Mapping[str, Any]) -> Component:
+    where = f"component {name}"
+    _check_name(where, name)
+    wrapper = directory / "sources" / name
+    if not (wrapper / "go.mod").is_file() or not (wrapper / "go.sum").is_file():
+        raise BundleError(f"{where}: {wrapper} has no go.mod and go.sum.")
+    edits: tuple[Edit, ...] = ()
+    if (wrapper / "edits.yml").is_file():
+        listed = _read_yaml(wrapper / "edits.yml").get("edits") or []
+        edits = tuple(_make(Edit, f"{where}: edits.yml", edit) for edit in listed)
+    programs = {n: _make(Program, f"program {n}", v, name=n) for n, v in (values.get("programs") or {}).items()}
+    trees = {n: Tree(n, tuple(paths)) for n, paths in (values.get("trees") or {}).items()}
+    for program in programs.values():
+        _check_name(f"{where}: program", program.name)
+        if (program.package is None) == (program.c_source is None) or not program.prints:
+            raise BundleError(f"program {program.name}: needs prints, and either package or c_source.")
+    for tree in trees.values():
+        _check_name(f"{where}: tree", tree.name)
+        for relative in tree.paths:
+            _check_relative(f"tree {tree.name}", relative)
+    rest = {k: v for k, v in values.items() if k not in ("programs", "trees")}
+    component = _make(Component, where, rest, name=name, edits=edits, programs=programs, trees=trees)
+    if edits and not component.copy_sum:
+        raise BundleError(f"{where}: edits.yml needs copy_sum, the checksum of the module that it edits.")
+    return component
+
+
+def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Artefact:
+    where = f"{kind} {values.get('name', values)!r}" if isinstance(values, dict) else f"{kind} {values!r}"
+    keys = {"name", "version", "licence", "upstream", "source", "differs_from_upstream", "notice"}
+    keys |= {"image": {"repository", "tag"}, "package": {"distribution"}}.get(kind, set())
+    _known(where, values, keys)
+    for required in ("name", "version", "licence"):
+        if not isinstance(values.get(required), str) or not values[required]:
+            raise BundleError(f"{where}: {required} is missing or no text.")
+    _check_name(where, values["name"])
+    source = dict(values.get("source") or {})
+    differs = list(values.get("differs_from_upstream") or [])
+    for component in components.values():
+        if source.get("item") is not None and component.item(str(source["item"])) is not None:
+            differs += component.differs_from_upstream
+    more: dict[str, Any] = {"source": source, "differs_from_upstream": tuple(differs)}
+    upstream = values.get("upstream")
+    if kind == "image":
+        more |= {"repository": values.get("repository", values["name"]), "tag": values.get("tag", values["version"])}
+        if upstream:
+            _known(where, upstream, {"reference", "digest"})
+            more |= {"reference": upstream.get("reference"), "digest": upstream.get("digest")}
+            _check_hash(where, (upstream.get("digest") or "").removeprefix("sha256:"))
+    elif upstream:
+        parts = upstream if isinstance(upstream, list) else [upstream]
+        more["upstream"] = tuple(_make(Download, where, part) for part in parts)
+        for part in more["upstream"]:
+            _check_hash(where, part.sha256)
+            if not re.match(r"https?://", part.url):
+                raise BundleError(f"{where}: {part.url!r} is no http(s) address.")
+        if len(parts) > 1 and kind != "manifest":
+            raise BundleError(f"{where}: only manifests can have several upstream files.")
+    if kind == "package":
+        more["distribution"] = values.get("distribution", "")
+    if not source and not upstream:
+        raise BundleError(f"{where}: has neither upstream nor source.")
+    return Artefact(kind, values["name"], values["version"], values["licence"], notice=values.get("notice", ""), **more)
+
+
+def _check_name(where: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise BundleError(f"{where}: {name!r} is no valid name (lower-case letters, digits, '.', '_', '+' and '-').")
+
+
+def _check_relative(where: str, path: str) -> None:
+    if path.startswith("/") or ".." in Path(path).parts:
+        raise BundleError(f"{where}: {path!r} must be a path inside the module.")
+
+
+def _check_hash(where: str, value: str | None) -> None:
+    if value and not _HEX.fullmatch(value):
+        raise BundleError(f"{where}: {value!r} is no SHA-256 in lower-case hexadecimal digits.")
+
+
+def _refuse_duplicates(what: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BundleError(f"The lock has the {what} {', '.join(twice)} more than once.")
