@@ -291,9 +291,7 @@ def test_packages(run: Run, machine: Machine, tmp_path: Path) -> None:
     item = {"name": "tool", "version": "2.0", "src": "/x", "sha256": sha256, "size": 8, "distribution": "debian-12"}
     assert changed(run({"packages": [item]}, check=True)) == {"tool": "install"}
     assert run({"packages": [item]})["needed"] == [sha256]
-    machine.write(
-        "/usr/sbin/policy-rc.d", "#!/bin/sh\n# onprem.platform: packages do not start services while they are\n"
-    )
+    machine.write("/usr/sbin/policy-rc.d", _host_packages.POLICY_TEXT)  # left by a run that was killed
     (tmp_path / sha256).write_bytes(data)
     result = run({"packages": [item], "_staging_directory": str(tmp_path)})
     assert changed(result) == {"tool": "install"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.onprem.platform.plugins.plugin_utils import _host_config as subject
 
 
