@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What secrets engines and auth methods have in common: both are mounts that are listed, enabled and tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._compare import Field, boolean, compare, seconds, string_map, text, unordered
+from ._vault import VaultClient, VaultModule
+from ._vault_errors import VaultConfigurationError, VaultServerError
+from ._vault_objects import Plan, carry_out, plan_absent, plan_present
+
+_LIST_OPTION = {"type": "list", "elements": "str", "no_log": False}
+
+MOUNT_ARGUMENTS: dict[str, Any] = {
+    "path": {"type": "str"},
+    "type": {"type": "str"},
+    "description": {"type": "str"},
+    "default_lease_ttl": {"type": "str"},
+    "max_lease_ttl": {"type": "str"},
+    "listing_visibility": {"type": "str", "choices": ["hidden", "unauth"]},
+    "audit_non_hmac_request_keys": _LIST_OPTION,
+    "audit_non_hmac_response_keys": _LIST_OPTION,
+    "passthrough_request_headers": _LIST_OPTION,
+    "allowed_response_headers": _LIST_OPTION,
+    "options": {"type": "dict"},
+    "local": {"type": "bool"},
+    "seal_wrap": {"type": "bool"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+# The list of mounts tells what is configured; the tune endpoint tells what is effective, and for the longest prefix.
+_TUNABLE = (
+    Field("default_lease_ttl", seconds),
+    Field("max_lease_ttl", seconds),
+    Field("listing_visibility", lambda value: value or "hidden"),
+    Field("audit_non_hmac_request_keys", unordered),
+    Field("audit_non_hmac_response_keys", unordered),
+    Field("passthrough_request_headers", unordered),
+    Field("allowed_response_headers", unordered),
+    Field("token_type", absent="default-service"),
+)
+_FIXED = (Field("local", boolean), Field("seal_wrap", boolean), Field("external_entropy_access", boolean))
+_DESCRIPTION = (Field("description", text),)
+
+
+def _duration(value: Any) -> str:
+    """Return a lease time as the mount API takes it; 0 is written ``system``."""
+    number = seconds(value)
+    return f"{number}s" if number else "system"
+
+
+def _wanted(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the wanted mount in the form that the list of mounts uses: kv-v2 is kv with an option."""
+    wanted = dict(parameters)
+    options = string_map(parameters.get("options"))
+    if wanted["type"] in ("kv-v1", "kv-v2"):
+        options["version"] = wanted["type"][-1]
+        wanted["type"] = "kv"
+    wanted["options"] = options or None
+    return wanted
+
+
+def _config_body(difference_body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return mount settings as the API takes them."""
+    return {key: _duration(value) if key.endswith("_lease_ttl") else value for key, value in difference_body.items()}
+
+
+def _refuse_fixed(what: str, wanted: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Raise VaultConfigurationError when the mount differs in something that Vault cannot change."""
+    if wanted["type"] and wanted["type"] != current.get("type"):
+        raise VaultConfigurationError(
+            f"{what} is of type {current.get('type')}, not {wanted['type']}; a type cannot be changed.",
+            hint="Choose another path, or remove the mount with all it holds first.",
+        )
+    fixed = compare(_FIXED, wanted, current)
+    if fixed:
+        raise VaultConfigurationError(
+            f"{what}: {', '.join(fixed.changed)} cannot be changed after the mount was made.",
+            hint="Choose another path, or remove the mount with all it holds first.",
+        )
+    version = (wanted["options"] or {}).get("version")
+    if version == "1" and (current.get("options") or {}).get("version") == "2":
+        raise VaultConfigurationError(f"{what} has version 2 of kv, which cannot be turned back to version 1.")
+
+
+def plan_mount(client: VaultClient, collection: str, parameters: Mapping[str, Any]) -> Plan:
+    """Return what is to be done about one mount.
+
+    collection: ``sys/mounts`` or ``sys/auth``. Existence and type come from the list of mounts only.
+    """
+    path = str(parameters["path"]).strip("/")
+    if not path or ".." in path.split("/") or any(not part for part in path.split("/")):
+        raise VaultConfigurationError(f"{parameters['path']!r} is no mount path.")
+    mounts = client.read(collection)
+    if mounts is None:
+        raise VaultServerError(f"{collection} does not exist on this server.", path=collection)
+    current = mounts.get(f"{path}/")
+    wanted = _wanted(parameters)
+    what = f"{'The auth method' if collection == 'sys/auth' else 'The secrets engine'} at {path}/"
+    if parameters["state"] == "absent":
+        if current:
+            _refuse_fixed(what, {"type": wanted["type"], "options": None}, current)
+        before = current and {"type": current.get("type"), "description": current.get("description")}
+        return plan_absent(path, current, before, lambda: client.delete(f"{collection}/{path}"))
+    if not wanted["type"]:
+        raise VaultConfigurationError(f"{what}: type is missing.")
+    if current:
+        _refuse_fixed(what, wanted, current)
+
+    difference = compare(_TUNABLE, wanted, (current.get("config") or {}) if current else None)
+    body = _config_body(difference.body)
+    description = compare(_DESCRIPTION, wanted, current)
+    set_options = wanted["options"] or {}
+    option_fields = [Field(key) for key in set_options]
+    stored_options = string_map(current.get("options")) if current else None
+    options = compare(option_fields, set_options, stored_options)
+    for part in (description, options):
+        difference.before.update(part.before)
+        difference.after.update(part.after)
+    difference.changed += description.changed + ["options"] * bool(options)
+
+    if current is None:
+        fixed = {field.name: wanted[field.name] for field in _FIXED if wanted.get(field.name) is not None}
+        difference.after.update(type=wanted["type"], **fixed)
+        create = {"type": wanted["type"], **description.body, "config": body, **fixed}
+        if set_options:
+            create["options"] = set_options
+        return plan_present(path, None, difference, lambda: client.write(f"{collection}/{path}", create))
+    tune = {**body, **description.body}
+    if options:
+        tune["options"] = options.body
+    return plan_present(path, current, difference, lambda: client.write(f"{collection}/{path}/tune", tune))
+
+
+def reconcile_mount(module: VaultModule, collection: str, kind: str) -> dict[str, Any]:
+    """Bring the module's mount about."""
+    return carry_out(module, kind, [plan_mount(module.client(), collection, module.params)])

@@ -1,0 +1,299 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, onprem.platform contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Manage roles of Vault's Kubernetes auth method."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vault_kubernetes_role
+short_description: Manage roles of Vault's Kubernetes auth method
+version_added: 0.1.0
+author:
+  - onprem.platform contributors (@onprem-platform)
+description:
+  - Creates, updates and deletes roles. One call takes one role or many.
+  - Only options that are set are compared; an update sends what differs.
+  - Only the C(token_*) names are used. Options written under their old names (C(policies), C(ttl)) are replaced by
+    Vault when the new name is written.
+extends_documentation_fragment:
+  - onprem.platform.attributes
+  - onprem.platform.attributes.vault
+  - onprem.platform.vault
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the role. Vault keeps names in lower case.
+    type: str
+  auth_path:
+    description: Path of the Kubernetes auth method.
+    type: str
+    default: kubernetes
+    aliases: [engine_mount_point]
+  bound_service_account_names:
+    description: Service accounts that may log in; V(*) alone means all.
+    type: list
+    elements: str
+  bound_service_account_namespaces:
+    description: Namespaces of these service accounts; V(*) alone means all.
+    type: list
+    elements: str
+  bound_service_account_namespace_selector:
+    description: Label selector for namespaces as JSON or YAML text, besides O(bound_service_account_namespaces).
+    type: str
+  audience:
+    description: Audience that the service account token must have.
+    type: str
+  alias_name_source:
+    description: What names the entity alias.
+    type: str
+    choices: [serviceaccount_uid, serviceaccount_name]
+  token_policies:
+    description: Policies of the tokens.
+    type: list
+    elements: str
+  token_ttl:
+    description: Lifetime of the tokens, as seconds or for example V(1h).
+    type: str
+  token_max_ttl:
+    description: Longest lifetime after renewals.
+    type: str
+  token_explicit_max_ttl:
+    description: Longest lifetime that no setting can prolong.
+    type: str
+  token_period:
+    description: Period of periodic tokens.
+    type: str
+  token_num_uses:
+    description: How often a token may be used; V(0) means without limit.
+    type: int
+  token_type:
+    description: Kind of the tokens.
+    type: str
+    choices: [default, service, batch, default-service, default-batch]
+  token_bound_cidrs:
+    description: Addresses that may use the tokens.
+    type: list
+    elements: str
+  token_no_default_policy:
+    description: Whether the tokens go without the policy V(default).
+    type: bool
+  roles:
+    description:
+      - Several roles in one call, in place of O(name) and the options of one role.
+      - All are read before the first is written. A role that Vault refuses does not stop the others; the call then
+        fails and tells what happened to each.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: As O(name).
+        type: str
+        required: true
+      bound_service_account_names:
+        description: As O(bound_service_account_names).
+        type: list
+        elements: str
+      bound_service_account_namespaces:
+        description: As O(bound_service_account_namespaces).
+        type: list
+        elements: str
+      bound_service_account_namespace_selector:
+        description: As O(bound_service_account_namespace_selector).
+        type: str
+      audience:
+        description: As O(audience).
+        type: str
+      alias_name_source:
+        description: As O(alias_name_source).
+        type: str
+        choices: [serviceaccount_uid, serviceaccount_name]
+      token_policies:
+        description: As O(token_policies).
+        type: list
+        elements: str
+      token_ttl:
+        description: As O(token_ttl).
+        type: str
+      token_max_ttl:
+        description: As O(token_max_ttl).
+        type: str
+      token_explicit_max_ttl:
+        description: As O(token_explicit_max_ttl).
+        type: str
+      token_period:
+        description: As O(token_period).
+        type: str
+      token_num_uses:
+        description: As O(token_num_uses).
+        type: int
+      token_type:
+        description: As O(token_type).
+        type: str
+        choices: [default, service, batch, default-service, default-batch]
+      token_bound_cidrs:
+        description: As O(token_bound_cidrs).
+        type: list
+        elements: str
+      token_no_default_policy:
+        description: As O(token_no_default_policy).
+        type: bool
+      state:
+        description: As O(state), whose value is the default.
+        type: str
+        choices: [present, absent]
+  state:
+    description: Whether the roles exist.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Pods of the shop log in with their service account
+  onprem.platform.vault_kubernetes_role:
+    url: https://vault.example.org:8200
+    token: "{{ vault_token }}"
+    name: shop
+    bound_service_account_names: [shop]
+    bound_service_account_namespaces: [shop]
+    token_policies: [shop]
+    token_ttl: 24h
+
+- name: Several roles in one call
+  onprem.platform.vault_kubernetes_role:
+    url: https://vault.example.org:8200
+    token: "{{ vault_token }}"
+    roles:
+      - name: shop-jobs
+        bound_service_account_names: [shop-jobs]
+        bound_service_account_namespaces: [shop]
+        token_policies: [shop]
+        token_ttl: 10m
+      - name: retired
+        state: absent
+"""
+
+RETURN = r"""
+objects:
+  description: What happened to each role, in the order given.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the role.
+      type: str
+      sample: shop
+    action:
+      description: V(created), V(updated), V(deleted), V(unchanged), V(failed) or V(not_attempted).
+      type: str
+      sample: created
+    options:
+      description: Options that differed.
+      type: list
+      elements: str
+      sample: [token_ttl]
+    error:
+      description: Why the write failed.
+      type: str
+      returned: on failure
+      sample: Permission denied on auth/kubernetes/role/shop.
+"""
+
+from typing import Any
+
+from ..module_utils._compare import Field, boolean, compare, integer, seconds, structured, unordered
+from ..module_utils._vault import VaultClient, VaultModule, run
+from ..module_utils._vault_errors import VaultConfigurationError
+from ..module_utils._vault_objects import (
+    Plan,
+    carry_out,
+    items_of,
+    list_arguments,
+    list_rules,
+    plan_absent,
+    plan_present,
+)
+
+SELECTOR = "bound_service_account_namespace_selector"
+OPTIONS: dict[str, Any] = {
+    "name": {"type": "str"},
+    "bound_service_account_names": {"type": "list", "elements": "str"},
+    "bound_service_account_namespaces": {"type": "list", "elements": "str"},
+    SELECTOR: {"type": "str"},
+    "audience": {"type": "str"},
+    "alias_name_source": {"type": "str", "choices": ["serviceaccount_uid", "serviceaccount_name"]},
+    "token_policies": {"type": "list", "elements": "str"},
+    "token_ttl": {"type": "str", "no_log": False},
+    "token_max_ttl": {"type": "str", "no_log": False},
+    "token_explicit_max_ttl": {"type": "str", "no_log": False},
+    "token_period": {"type": "str", "no_log": False},
+    "token_num_uses": {"type": "int", "no_log": False},
+    "token_type": {
+        "type": "str",
+        "choices": ["default", "service", "batch", "default-service", "default-batch"],
+        "no_log": False,
+    },
+    "token_bound_cidrs": {"type": "list", "elements": "str"},
+    "token_no_default_policy": {"type": "bool"},
+}
+FIELDS = (
+    Field("bound_service_account_names", unordered),
+    Field("bound_service_account_namespaces", unordered),
+    Field(SELECTOR, structured),
+    Field("audience", absent=""),
+    Field("alias_name_source", absent="serviceaccount_uid"),
+    Field("token_policies", unordered),
+    Field("token_ttl", seconds),
+    Field("token_max_ttl", seconds),
+    Field("token_explicit_max_ttl", seconds),
+    Field("token_period", seconds),
+    Field("token_num_uses", integer),
+    Field("token_type", absent="default"),
+    Field("token_bound_cidrs", unordered),
+    Field("token_no_default_policy", boolean),
+)
+
+
+def plan(client: VaultClient, auth_path: str, item: dict[str, Any]) -> Plan:
+    """Return what is to be done about one role."""
+    name = item["name"].lower()
+    path = f"auth/{auth_path}/role/{name}"
+    current = client.read(path)
+    if item["state"] == "absent":
+        return plan_absent(name, current, current, lambda: client.delete(path))
+    if current is None and not item["bound_service_account_names"]:
+        raise VaultConfigurationError(f"role {name}: a new role needs bound_service_account_names.")
+    difference = compare(FIELDS, item, current)
+    body = dict(difference.body)
+    if current and current.get(SELECTOR):
+        # some servers drop the selector when an update leaves it out
+        body.setdefault(SELECTOR, current[SELECTOR])
+    return plan_present(name, current, difference, lambda: client.write(path, body))
+
+
+def reconcile(module: VaultModule) -> dict[str, Any]:
+    """Bring all wanted roles about."""
+    items = items_of(module, "roles", OPTIONS, "name")
+    client = module.client()
+    auth_path = module.params["auth_path"].strip("/")
+    return carry_out(module, "kubernetes role", [plan(client, auth_path, item) for item in items])
+
+
+def main() -> None:
+    """Run the module."""
+    arguments = list_arguments("roles", OPTIONS, "name")
+    arguments["auth_path"] = {"type": "str", "default": "kubernetes", "aliases": ["engine_mount_point"]}
+    run(arguments, reconcile, **list_rules("roles", OPTIONS, "name"))
+
+
+if __name__ == "__main__":
+    main()
