@@ -62,7 +62,8 @@ class Packages:
         for item in self.items:
             found = self.installed().get(item["name"])
             if item["distribution"] not in (None, own):
-                if found is None:
+                # Libraries are named otherwise elsewhere; the distribution's own packages bring theirs.
+                if found is None and not item["name"].startswith("lib"):
                     raise HostError(
                         f"package {item['name']} is missing, and the bundle has it for {item['distribution']}, not for "
                         f"{own}: install it from the distribution's mirror"

@@ -21,6 +21,14 @@ description:
 author:
   - onprem.platform contributors (@onprem-platform)
 options:
+  bundle_directory:
+    description: Bundle directory on the controller, for O(files[].bundle) and O(bundle_packages).
+    type: path
+  bundle_packages:
+    description: Package selections of the bundle to install, such as V(node); they are added to O(packages).
+    type: list
+    elements: str
+    default: []
   packages:
     description:
       - Debian packages to install from files of the controller, all in one go.
@@ -51,7 +59,7 @@ options:
       distribution:
         description:
           - Operating system for which the package was made, such as V(debian-12).
-          - On another one a package of that name must be there already.
+          - On another one a package of that name must be there already; libraries are then the distribution's matter.
         type: str
   users:
     description: System users to create, each with a group of the same name, without password and login shell.
@@ -100,13 +108,16 @@ options:
         type: str
         required: true
       content:
-        description: Text of the file. Give this or O(files[].src).
+        description: Text of the file. Give one of this, O(files[].src) and O(files[].bundle).
         type: str
       src:
         description: Path of the file on the controller.
         type: path
+      bundle:
+        description: Name of a file of the bundle.
+        type: str
       sha256:
-        description: Checksum of O(files[].src), for example from the bundle's index; computed when not given.
+        description: Checksum of O(files[].src); computed when not given.
         type: str
       size:
         description: Size of O(files[].src) in bytes; read from the file when not given.
@@ -241,27 +252,29 @@ options:
         default: []
 requirements:
   - systemd 248 or newer on the host
+extends_documentation_fragment:
+  - onprem.platform.attributes
 attributes:
   check_mode:
-    description: Predicts every item.
     support: full
+    details: Predicts every item.
   diff_mode:
-    description: Text is shown, of binary files size and checksum, of sensitive files only that they differ.
     support: full
+    details: Text is shown, of binary files size and checksum, of sensitive files only that they differ.
   idempotent:
-    description: What already is as wanted is left alone.
     support: full
 """
 
 EXAMPLES = r"""
 - name: Install a program with its unit and settings
   onprem.platform.host_config:
+    bundle_directory: ~/.cache/onprem-platform/bundle
     directories:
       - path: /etc/example
         mode: '0750'
     files:
       - path: /usr/local/bin/example
-        src: ~/.cache/onprem-platform/bundle/files/crane
+        bundle: crane
         mode: '0755'
       - path: /etc/example/token
         content: "{{ example_token | default('only an example') }}"
@@ -359,6 +372,9 @@ def argument_spec() -> dict[str, Any]:
     owner = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
     source = {"src": {"type": "path"}, "sha256": {"type": "str"}, "size": {"type": "int"}}
     return {
+        # Resolved by the action plugin, so that they never reach a host.
+        "bundle_directory": {"type": "path"},
+        "bundle_packages": _names(),
         "packages": _items(
             name=name,
             version=name,
@@ -370,6 +386,7 @@ def argument_spec() -> dict[str, Any]:
         "files": _items(
             path=path,
             content={"type": "str"},
+            bundle={"type": "str"},
             mode={"type": "str", "default": "0644"},
             sensitive={"type": "bool", "default": False},
             replace={"type": "bool", "default": True},

@@ -15,7 +15,11 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from ._bundle_common import BundleError
+from ._bundle_index import Index
 
 # Text up to this size travels with the call, so that its diff can be shown.
 TEXT_LIMIT = 256 * 1024
@@ -51,15 +55,62 @@ def prepare(arguments: Mapping[str, Any]) -> Call:
     Raises ConfigurationError for a missing file or an item with neither or both of ``content`` and ``src``.
     """
     call = Call({key: value for key, value in arguments.items() if not key.startswith("_")})
+    bundle = _Bundle(call.arguments.pop("bundle_directory", None))
     for kind, key in (("files", "path"), ("trust_anchors", "name")):
-        items = [_prepare_item(call, kind, str(_mapping(item, kind).get(key)), item) for item in _list(arguments, kind)]
-        if items:
-            call.arguments[kind] = items
-    packages = [_with_checksum(call, dict(_mapping(item, "packages"))) for item in _list(arguments, "packages")]
+        items = [_mapping(item, kind) for item in _list(arguments, kind)]
+        prepared = [_prepare_item(call, kind, str(item.get(key)), bundle.resolve(item)) for item in items]
+        if prepared:
+            call.arguments[kind] = prepared
+    listed = [dict(_mapping(item, "packages")) for item in _list(arguments, "packages")]
+    listed += bundle.packages(call.arguments.pop("bundle_packages", None) or [])
+    packages = [_with_checksum(call, item) for item in listed]
     if packages:
         call.arguments["packages"] = packages
     call.pack()
     return call
+
+
+class _Bundle:
+    """Files of the bundle by name; the index is read when the first one is asked for."""
+
+    def __init__(self, directory: Any) -> None:
+        self._directory = directory
+        self._index: Index | None = None
+
+    def _read(self) -> Index:
+        if self._index is None:
+            if not self._directory:
+                raise ConfigurationError("'bundle_directory' is needed for files and packages of the bundle")
+            try:
+                self._index = Index(Path(str(self._directory)).expanduser())
+            except BundleError as error:
+                raise ConfigurationError(str(error)) from None
+        return self._index
+
+    def resolve(self, item: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The item with ``bundle`` (a name) replaced by path, checksum and size of that file."""
+        if item.get("bundle") is None:
+            return item
+        if item.get("src") is not None:
+            raise ConfigurationError(f"{item.get('path')}: give either 'src' or 'bundle'")
+        try:
+            entry = self._read().find("file", str(item["bundle"]))
+        except BundleError as error:
+            raise ConfigurationError(str(error)) from None
+        rest = {key: value for key, value in item.items() if key != "bundle"}
+        return {**rest, "src": str(self._read().path(entry)), "sha256": entry["sha256"], "size": entry["size"]}
+
+    def packages(self, selections: Iterable[str]) -> list[dict[str, Any]]:
+        """The packages of each selection of the bundle."""
+        found = []
+        for selection in selections:
+            entries = [entry for entry in self._read().of(selection) if entry["kind"] == "package"]
+            if not entries:
+                raise ConfigurationError(f"The bundle {self._directory} has no packages '{selection}': fill it again.")
+            for entry in entries:
+                keys = ("name", "version", "sha256", "size", "distribution")
+                found.append({**{key: entry[key] for key in keys}, "src": str(self._read().path(entry))})
+        return found
 
 
 def _list(arguments: Mapping[str, Any], kind: str) -> list[Any]:
@@ -79,7 +130,7 @@ def _prepare_item(call: Call, kind: str, name: str, original: Mapping[str, Any])
     item = dict(original)
     content, source = item.pop("content", None), item.get("src")
     if (content is None) == (source is None):
-        raise ConfigurationError(f"{kind}: {name}: give either 'content' or 'src'")
+        raise ConfigurationError(f"{kind}: {name}: give one of 'content', 'src' and 'bundle'")
     if content is not None:
         if not isinstance(content, str):
             raise ConfigurationError(f"{kind}: {name}: 'content' must be text, not {type(content).__name__}")

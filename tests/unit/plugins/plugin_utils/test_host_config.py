@@ -49,8 +49,8 @@ def test_small_text_file_is_sent_as_text_and_binary_by_checksum(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"files": [{"path": "/a"}]}, "either 'content' or 'src'"),
-        ({"files": [{"path": "/a", "content": "", "src": "/x"}]}, "either 'content' or 'src'"),
+        ({"files": [{"path": "/a"}]}, "one of 'content', 'src' and 'bundle'"),
+        ({"files": [{"path": "/a", "content": "", "src": "/x"}]}, "one of 'content', 'src' and 'bundle'"),
         ({"files": [{"path": "/a", "content": {"a": 1}}]}, "must be text, not dict"),
         ({"files": [{"path": "/a", "src": "/nonexistent/x"}]}, "is the bundle complete"),
         ({"files": "x"}, "must be a list"),
@@ -83,3 +83,28 @@ def test_archive_names_are_checksums(tmp_path: Path) -> None:
     subject.write_archive(call, small, str(tmp_path / "out.tar"))
     with tarfile.open(tmp_path / "out.tar") as archive:
         assert archive.getnames() == small
+
+
+def test_files_and_packages_of_the_bundle(tmp_path: Path) -> None:
+    for name, data in (("files/tool", b"\0tool"), ("packages/haproxy.deb", b"!<arch>\n\0")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(data)
+    tool = {"kind": "file", "name": "tool", "version": "v1", "path": "files/tool", "sha256": "a" * 64, "size": 5}
+    package = {"kind": "package", "name": "haproxy", "version": "2.6", "path": "packages/haproxy.deb"}
+    package.update(sha256="b" * 64, size=9, distribution="debian-12", artefact="node")
+    index = {"schema": 1, "platform": "linux/amd64", "entries": [{**tool, "artefact": "tool"}, package]}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    arguments = {
+        "bundle_directory": str(tmp_path),
+        "bundle_packages": ["node"],
+        "files": [{"path": "/usr/local/bin/tool", "bundle": "tool"}],
+    }
+    call = subject.prepare(arguments)
+    assert call.sources == {"a" * 64: str(tmp_path / "files/tool"), "b" * 64: str(tmp_path / "packages/haproxy.deb")}
+    assert call.arguments["packages"][0]["distribution"] == "debian-12"
+    assert "bundle_packages" not in call.arguments
+    for wrong in ({"files": [{"path": "/a", "bundle": "absent"}]}, {"bundle_packages": ["absent"]}):
+        with pytest.raises(subject.ConfigurationError, match="has no"):
+            subject.prepare({"bundle_directory": str(tmp_path), **wrong})
+    with pytest.raises(subject.ConfigurationError, match="bundle_directory"):
+        subject.prepare({"files": [{"path": "/a", "bundle": "tool"}]})
