@@ -61,7 +61,7 @@ def exclusive_lock(path: Path, report: Report | None = None, what: str = "") -> 
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a directory, also one with read-only parts as the Go module cache makes them."""
+    """Remove a directory, also one with read-only parts as the Go module cache makes them, or a file."""
 
     def writable(_function: Any, path: str, _error: Any) -> None:
         os.chmod(os.path.dirname(path), 0o700)
@@ -71,7 +71,9 @@ def remove_tree(directory: Path) -> None:
         else:
             os.unlink(path)
 
-    if directory.exists():
+    if directory.is_file() or directory.is_symlink():
+        directory.unlink()
+    elif directory.exists():
         shutil.rmtree(directory, onerror=writable)
 
 

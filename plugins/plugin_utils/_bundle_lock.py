@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from ._bundle_common import BundleError
+from ._bundle_common import BundleError, write_atomically
 
 SCHEMA = 1
 KINDS = ("file", "image", "chart", "manifest", "package")
@@ -83,7 +83,10 @@ class Component:
 
 @dataclass(frozen=True)
 class Download:
-    """One upstream file. ``sha256`` is None while nobody has pinned it; ``member`` is its path inside an archive."""
+    """One upstream file. ``sha256`` is None while nobody has pinned it.
+
+    ``member`` is what is wanted of an archive: a file, for manifests a directory.
+    """
 
     url: str
     sha256: str | None = None
@@ -94,16 +97,18 @@ class Download:
 class Artefact:
     """One entry of the bundle.
 
-    :ivar upstream: downloads (several only for manifests, which are joined), empty when upstream publishes none.
+    :ivar upstream: download address, None when upstream publishes none.
     :ivar reference: upstream image as ``registry/repository:tag``; ``digest`` pins it (``sha256:...``) or is None.
     :ivar source: the recipe; its keys depend on the kind.
+    :ivar kustomize: directories of the source tree that a manifest is rendered from.
+    :ivar notice: what the licence asks of a user; shown by every run.
     """
 
     kind: str
     name: str
     version: str
     licence: str
-    upstream: tuple[Download, ...] = ()
+    upstream: Download | None = None
     reference: str | None = None
     digest: str | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
@@ -111,6 +116,7 @@ class Artefact:
     repository: str = ""
     tag: str = ""
     distribution: str = ""
+    kustomize: tuple[str, ...] = ()
     notice: str = ""
 
     @property
@@ -121,14 +127,17 @@ class Artefact:
     @property
     def has_upstream(self) -> bool:
         """Tell whether an upstream address is known."""
-        return bool(self.upstream) or self.reference is not None
+        return self.upstream is not None or self.reference is not None
 
     @property
     def pinned(self) -> bool:
         """Tell whether every upstream address has its checksum."""
-        if self.kind == "image":
-            return self.reference is not None and self.digest is not None
-        return bool(self.upstream) and all(part.sha256 for part in self.upstream)
+        return self.digest is not None or (self.upstream is not None and self.upstream.sha256 is not None)
+
+    @property
+    def address(self) -> str:
+        """Return the upstream address for messages and reachability; empty when there is none."""
+        return self.upstream.url if self.upstream is not None else self.reference or ""
 
 
 @dataclass(frozen=True)
@@ -178,7 +187,7 @@ def load_lock(path: Path) -> Lock:
 
 
 def read_pins(path: Path) -> dict[str, str]:
-    """Read a pins file: identity or URL -> checksum, as ``record_pins`` writes it. A missing file has no pins."""
+    """Read a pins file (URL or image reference -> checksum), as ``record_pins`` writes it; a missing one is empty."""
     if not path.exists():
         return {}
     pins = _read_yaml(path)
@@ -188,19 +197,19 @@ def read_pins(path: Path) -> dict[str, str]:
     return pins
 
 
-def with_pins(lock: Lock, pins: Mapping[str, str]) -> Lock:
-    """Return the lock with the checksums of a pins file filled in where the lock itself has none."""
-    artefacts = tuple(
-        dataclasses.replace(
-            artefact,
-            digest=artefact.digest or (pins.get(artefact.reference) if artefact.reference else None),
-            upstream=tuple(
-                dataclasses.replace(part, sha256=part.sha256 or pins.get(part.url)) for part in artefact.upstream
-            ),
-        )
-        for artefact in lock.artefacts
-    )
-    return dataclasses.replace(lock, artefacts=artefacts)
+def record_pins(path: Path, pins: Mapping[str, str]) -> None:
+    """Add checksums that were accepted on first use to a pins file; pins that it has stay as they are."""
+    merged = {**pins, **read_pins(path)}
+    write_atomically(path, yaml.safe_dump(merged, sort_keys=True, explicit_start=True))
+
+
+def with_pin(artefact: Artefact, pins: Mapping[str, str]) -> Artefact:
+    """Return an artefact with the checksum of a pins file filled in where the lock itself has none."""
+    upstream = artefact.upstream
+    if upstream is not None and upstream.sha256 is None:
+        upstream = dataclasses.replace(upstream, sha256=pins.get(upstream.url))
+    digest = artefact.digest or (pins.get(artefact.reference) if artefact.reference else None)
+    return dataclasses.replace(artefact, upstream=upstream, digest=digest)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -261,7 +270,7 @@ def _component(directory: Path, name: str, values: Mapping[str, Any]) -> Compone
 def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Artefact:
     where = f"{kind} {values.get('name', values)!r}" if isinstance(values, dict) else f"{kind} {values!r}"
     keys = {"name", "version", "licence", "upstream", "source", "differs_from_upstream", "notice"}
-    keys |= {"image": {"repository", "tag"}, "package": {"distribution"}}.get(kind, set())
+    keys |= {"image": {"repository", "tag"}, "manifest": {"kustomize"}, "package": {"distribution"}}.get(kind, set())
     _known(where, values, keys)
     for required in ("name", "version", "licence"):
         if not isinstance(values.get(required), str) or not values[required]:
@@ -281,16 +290,17 @@ def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Ar
             more |= {"reference": upstream.get("reference"), "digest": upstream.get("digest")}
             _check_hash(where, (upstream.get("digest") or "").removeprefix("sha256:"))
     elif upstream:
-        parts = upstream if isinstance(upstream, list) else [upstream]
-        more["upstream"] = tuple(_make(Download, where, part) for part in parts)
-        for part in more["upstream"]:
-            _check_hash(where, part.sha256)
-            if not re.match(r"https?://", part.url):
-                raise BundleError(f"{where}: {part.url!r} is no http(s) address.")
-        if len(parts) > 1 and kind != "manifest":
-            raise BundleError(f"{where}: only manifests can have several upstream files.")
-    if kind == "package":
-        more["distribution"] = values.get("distribution", "")
+        part = _make(Download, where, upstream)
+        _check_hash(where, part.sha256)
+        if not re.match(r"https?://", part.url):
+            raise BundleError(f"{where}: {part.url!r} is no http(s) address.")
+        more["upstream"] = part
+    if kind == "manifest":
+        more["kustomize"] = tuple(values.get("kustomize") or ())
+        if not more["kustomize"]:
+            raise BundleError(f"{where}: kustomize, the directories to render, is missing.")
+        for relative in more["kustomize"]:
+            _check_relative(where, relative)
     if not source and not upstream:
         raise BundleError(f"{where}: has neither upstream nor source.")
     return Artefact(kind, values["name"], values["version"], values["licence"], notice=values.get("notice", ""), **more)
