@@ -20,16 +20,18 @@ description:
 requirements:
   - cryptography (Python library) on the controller
   - openssl (command) on the host
+extends_documentation_fragment:
+  - onprem.platform.attributes
 attributes:
   check_mode:
     support: full
-    description: Says that a certificate would be issued, and writes nothing.
+    details: Says that a certificate would be issued, and writes nothing.
   diff_mode:
     support: none
-    description: The files hold credentials.
+    details: The files hold credentials.
   idempotent:
     support: full
-    description: A certificate that is as wanted and has enough time left is kept.
+    details: A certificate that is as wanted and has enough time left is kept.
 options:
   common_name:
     description: Common name of the subject, for Kubernetes the user.

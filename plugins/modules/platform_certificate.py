@@ -19,16 +19,18 @@ description:
   - Files are replaced in one step; a key that still fits is kept.
 requirements:
   - openssl (command) on the host
+extends_documentation_fragment:
+  - onprem.platform.attributes
 attributes:
   check_mode:
     support: full
-    description: Says what would be issued and why, and writes nothing.
+    details: Says what would be issued and why, and writes nothing.
   diff_mode:
     support: full
-    description: Shows names, usages and times; never a key.
+    details: Shows names, usages and times; never a key.
   idempotent:
     support: full
-    description: Nothing is written while the certificate is as wanted and young enough.
+    details: Nothing is written while the certificate is as wanted and young enough.
 options:
   certificate_path:
     description: Where the certificate is (PEM, mode 0644).

@@ -17,16 +17,9 @@ description:
   - A private key is only compared with its certificate; it is never returned.
 requirements:
   - openssl (command) on the host
-attributes:
-  check_mode:
-    support: full
-    description: It only reads.
-  diff_mode:
-    support: none
-    description: It changes nothing.
-  idempotent:
-    support: full
-    description: It changes nothing.
+extends_documentation_fragment:
+  - onprem.platform.attributes
+  - onprem.platform.attributes.info
 options:
   certificates:
     description: The certificates to read.
