@@ -79,8 +79,8 @@ options:
       pod:
         description:
           - Name of the pod.
-          - Without O(kubernetes_port_forward.pod) and O(kubernetes_port_forward.selector), the first label of the host in the URL names the pod, so that
-            C(https://vault-1.vault-internal:8200) reaches the pod C(vault-1).
+          - Without it and without O(kubernetes_port_forward.selector), the first label of the URL's host names the pod,
+            so that C(https://vault-1.vault-internal:8200) reaches the pod C(vault-1).
         type: str
       selector:
         description: Label selector; the first ready pod is taken, else the first running one.

@@ -94,9 +94,11 @@ def items_of(module: VaultModule, plural: str, options: Mapping[str, Any], key: 
     return items
 
 
-def list_arguments(plural: str, options: Mapping[str, Any], key: str) -> dict[str, Any]:
+def list_arguments(
+    plural: str, options: Mapping[str, Any], key: str, states: Sequence[str] = ("present", "absent")
+) -> dict[str, Any]:
     """Return the argument specification of a module that takes one object or a list of them."""
-    state = {"type": "str", "choices": ["present", "absent"]}
+    state = {"type": "str", "choices": list(states)}
     return {
         **options,
         plural: {
@@ -104,7 +106,7 @@ def list_arguments(plural: str, options: Mapping[str, Any], key: str) -> dict[st
             "elements": "dict",
             "options": {**options, key: {**options[key], "required": True}, "state": state},
         },
-        "state": {**state, "default": "present"},
+        "state": {**state, "default": states[0]},
     }
 
 

@@ -115,6 +115,10 @@ def enable(client: VaultClient, path: str, body: dict[str, Any], *, replace: boo
         raise
 
 
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: params[field.name] for field in FIELDS if params[field.name] is not None}
+
+
 def plan(client: VaultClient, params: dict[str, Any]) -> Plan:
     """Return what is to be done about the device."""
     name = (params["path"] or params["type"]).strip("/")
@@ -134,7 +138,7 @@ def plan(client: VaultClient, params: dict[str, Any]) -> Plan:
             f"The audit device {name} differs in {', '.join(difference.changed)}, and Vault cannot change a device.",
             hint="Set replace=true to disable and enable it, which leaves a gap in the log.",
         )
-    body = {key: params[key] for key in ("type", "description", "local") if params[key] is not None}
+    body = {**{field.name: current.get(field.name) for field in FIELDS if current}, **_given(params)}
     body["options"] = {**(stored or {}), **wanted}
     replace = current is not None
     return plan_present(name, current, difference, lambda: enable(client, path, body, replace=replace))
