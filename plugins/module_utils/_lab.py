@@ -18,14 +18,14 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 LABEL = "onprem.platform.lab"
-NAME_PATTERN = re.compile(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
+NAME_PATTERN = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 HOST_KEY_PATTERN = re.compile(r"^ssh-ed25519 [A-Za-z0-9+/=]+")
 LOCK_FILE = "/run/lock/onprem-platform-lab.lock"
 
@@ -100,7 +100,7 @@ def plan(state: str, wanted: Sequence[str], found: Mapping[str, bool], recreate:
 def choose_subnet(name: str, pool: str, used: Iterable[str]) -> str:
     """Return a /24 of ``pool`` that overlaps with none of ``used``.
 
-    The first candidate follows from ``name``, so that a lab keeps its addresses over its lives and two labs seldom meet.
+    The first candidate follows from ``name``, so that a lab keeps its addresses when it is made anew.
     """
     candidates = list(ipaddress.IPv4Network(pool).subnets(new_prefix=24))
     taken = [ipaddress.IPv4Network(network, strict=False) for network in used]
@@ -163,14 +163,6 @@ def firewall_rules(name: str, bridge: str) -> str:
 	}}
 }}
 """
-
-
-def known_hosts_line(address: str, public_key: str) -> str:
-    """Return one known_hosts line; raise LabError when ``public_key`` is no ed25519 key."""
-    match = HOST_KEY_PATTERN.match(public_key)
-    if match is None:
-        raise LabError(f"the node at {address} offers no ed25519 host key; recreate it (lab_recreate)")
-    return f"{address} {match.group(0)}"
 
 
 def recipe_digest(directory: Path, *settings: str) -> str:
@@ -341,7 +333,7 @@ def host_key(pid: int) -> str:
     return match.group(0)
 
 
-def each(function: Any, items: Sequence[Any]) -> list[Any]:
-    """Call ``function`` with each item, all at once, and return the answers in order."""
+def each(function: Callable[[str], None], items: Sequence[str]) -> None:
+    """Call ``function`` with each item, all at once; the first error is raised when all have ended."""
     with ThreadPoolExecutor(max_workers=max(1, len(items))) as pool:
-        return list(pool.map(function, items))
+        list(pool.map(function, items))

@@ -13,9 +13,10 @@ version_added: 0.1.0
 description:
   - Builds a Debian root file system with C(mmdebstrap) and imports it into podman's store as
     C(<repository>:<digest of the recipe>), unless an image of this name is there.
-  - The recipe is a directory with the files C(packages) (one package per line) and C(customize) (an executable that gets
-    the path of the root file system) and whatever these use.
+  - The recipe is a directory with the files C(packages) (one package per line) and C(customize) (an executable that
+    gets the path of the root file system), and whatever these use.
 author: onprem.platform contributors (@onprem-platform)
+extends_documentation_fragment: [onprem.platform.attributes]
 requirements: [podman, mmdebstrap]
 options:
   recipe:
@@ -40,13 +41,11 @@ options:
     default: /usr/sbin/runc
 attributes:
   check_mode:
-    description: Can run in check mode and say truthfully whether it would change something.
     support: full
   diff_mode:
-    description: Shows the name of the image that is added.
     support: full
+    details: Shows the name of the image that is added.
   idempotent:
-    description: A second run with the same options changes nothing.
     support: full
 """
 
@@ -83,7 +82,7 @@ def build(podman: Podman, recipe: Path, suite: str, mirror: str, image: str) -> 
     """Make the root file system in a temporary directory and import it as ``image``."""
     lines = (recipe / "packages").read_text(encoding="utf-8").splitlines()
     packages = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    with tempfile.TemporaryDirectory(prefix="lab-image-", dir="/var/tmp") as scratch:  # noqa: S108 - made private
+    with tempfile.TemporaryDirectory(prefix="lab-image-", dir="/var/tmp") as scratch:
         tar = f"{scratch}/root.tar"
         run_tool(
             "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}",

@@ -16,6 +16,7 @@ description:
   - Touches only what carries the label C(onprem.platform.lab) with the name of this lab.
   - Kernel settings are raised, never lowered, and not put back when the lab is removed, since other labs may need them.
 author: onprem.platform contributors (@onprem-platform)
+extends_documentation_fragment: [onprem.platform.attributes]
 requirements: [podman, runc, netavark, nftables, iproute2]
 options:
   name:
@@ -78,14 +79,13 @@ options:
     default: 60
 attributes:
   check_mode:
-    description: Can run in check mode and say truthfully what it would change.
     support: full
   diff_mode:
-    description: Shows machines, network, firewall and kernel settings before and after.
     support: full
+    details: Shows machines, network, firewall and kernel settings before and after.
   idempotent:
-    description: A second run with the same options changes nothing, unless O(recreate) names a machine.
     support: full
+    details: Except for O(recreate), which makes the named machines anew each time.
 """
 
 EXAMPLES = r"""
@@ -218,13 +218,15 @@ class Lab:
         self.wanted = parameters["state"] == "present"
         self.parameters, self.check = parameters, check
         self.numbers = {node["name"]: node["number"] for node in parameters["nodes"]} if self.wanted else {}
-        self.minimum = {name: int(value) for name, value in parameters["kernel_settings"].items()} if self.wanted else {}
+        self.minimum = (
+            {name: int(value) for name, value in parameters["kernel_settings"].items()} if self.wanted else {}
+        )
         self._validate()
         self.podman = Podman(parameters["name"], parameters["runtime"])
 
     def _validate(self) -> None:
         for name in (self.parameters["name"], *self.numbers):
-            if not NAME_PATTERN.match(name):
+            if not NAME_PATTERN.fullmatch(name):
                 raise LabError(f"{name!r} is no name of lower-case letters, digits and inner hyphens (up to 40)")
         if len(self.numbers) != len(self.parameters["nodes"]) and self.wanted:
             raise LabError("two nodes have the same name")
@@ -255,10 +257,10 @@ class Lab:
             network = None
         seconds = round(time.monotonic() - started, 1) if steps.create or steps.start else 0.0
 
-        planned = dict.fromkeys([*steps.create, *steps.start])
-        left = {} if self.check else self.podman.containers()
+        left: dict[str, Any] = {} if self.check else self.podman.containers()
         if self.check:
-            left = {node: item for node, item in found.items() if node not in {*steps.remove, *steps.start}} | planned
+            left = {node: item for node, item in found.items() if node not in steps.remove}
+            left |= dict.fromkeys([*steps.create, *steps.start])
         rules_after = firewall_rules(name, network.bridge) if network else ""
         raised = {key: max(value, self.minimum[key]) for key, value in kernel.items()}
         after = self._describe(left, network, rules_after, raised)
