@@ -39,7 +39,7 @@ return [
             'password' => env('REDIS_PASSWORD'),
             'database' => 0,
             'timeout' => 2,
-            'read_timeout' => 5,
+            'read_timeout' => 2,
         ],
     ],
 ];

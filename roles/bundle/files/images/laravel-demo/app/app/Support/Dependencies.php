@@ -40,7 +40,7 @@ class Dependencies
         return match (true) {
             (bool) preg_match('/Access denied|NOAUTH|WRONGPASS|NOPERM/', $message) => 'access denied',
             str_contains($message, 'Unknown database') => 'database does not exist',
-            (bool) preg_match('/refused|timed out|No route|getaddrinfo|gone away|went away|No such file/i', $message) => 'unreachable',
+            (bool) preg_match('/refused|timed out|read error|No route|getaddrinfo|gone away|went away|No such file/i', $message) => 'unreachable',
             default => 'error',
         };
     }

@@ -9,6 +9,7 @@ use App\Models\Bracelet;
 use App\Models\SmsGateway;
 use App\Support\Dependencies;
 use App\Support\PrometheusText;
+use Illuminate\Http\Request;
 use Illuminate\Http\Response;
 use Illuminate\Support\Facades\DB;
 use Illuminate\Support\Facades\Log;
@@ -22,8 +23,10 @@ use Throwable;
  */
 class MetricsController
 {
-    public function __invoke(): Response
+    public function __invoke(Request $request): Response
     {
+        // Set by nginx on its metrics port; a client cannot set a FastCGI parameter of this name.
+        abort_unless($request->server('METRICS_LISTENER') === '1', 404);
         $text = new PrometheusText;
         $text->gauge('app_build_info', 'Versions of this build.', 1, [
             'version' => config('app.version'),
