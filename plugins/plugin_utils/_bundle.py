@@ -21,6 +21,7 @@ from ._oci_layout import OciLayout
 PRODUCERS = ("auto", "source", "upstream")
 BUILD_SPACE = 25e9
 """Bytes that must be free before anything is compiled: the caches of the largest component, with a margin."""
+_COUNTED = {"present": "present", "cache": "from the cache", "download": "to download", "build": "to build"}
 
 
 @dataclass
@@ -74,18 +75,19 @@ class Bundle:
     def plan(self, names: Sequence[str] = ()) -> list[tuple[Artefact, Result]]:
         """Compare the bundle with the lock.
 
-        :param names: names of artefacts, all when empty.
+        :param names: ``name`` or ``kind/name`` of artefacts, all when empty.
         :returns: every wanted artefact in the order of making, with what it needs.
         :raises BundleError: an unknown name, or upstream files that nobody has pinned.
         """
-        known = {artefact.name for artefact in self.lock.artefacts}
+        known = {name for a in self.lock.artefacts for name in (a.name, f"{a.kind}/{a.name}")}
         unknown = sorted(set(names) - known)
         if unknown:
-            raise BundleError(f"The lock has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}.")
+            has = ", ".join(sorted({a.name for a in self.lock.artefacts}))
+            raise BundleError(f"The lock has no {', '.join(unknown)}. It has: {has}.")
         index = Index(self.directory)
         self.workshop.recorded_go_version = index.go_version
         order = list(self.kinds)
-        wanted = [a for a in self.lock.artefacts if not names or a.name in names]
+        wanted = [a for a in self.lock.artefacts if not names or {a.name, f"{a.kind}/{a.name}"} & set(names)]
         steps = [(a, self._compare(index, a)) for a in sorted(wanted, key=lambda a: order.index(a.kind))]
         unpinned = [a.address for a, result in steps if result.action == "download" and a.has_upstream and not a.pinned]
         if unpinned and not self.upstream.trust_on_first_use:
@@ -113,12 +115,17 @@ class Bundle:
         fetched = producer == "upstream" or artefact.kind == "package"
         return _result(artefact, producer, "download" if fetched else "build")
 
-    def fill(self, names: Sequence[str] = ()) -> tuple[bool, list[Result]]:
+    def obsolete(self, names: Sequence[str] = ()) -> list[str]:
+        """Return what the bundle has and the lock does not; nothing when only some artefacts are asked for."""
+        wanted = {artefact.identity for artefact in self.lock.artefacts}
+        return [] if names else sorted({entry["artefact"] for entry in Index(self.directory).entries} - wanted)
+
+    def fill(self, names: Sequence[str] = ()) -> tuple[bool, list[Result], list[str]]:
         """Make what is not there or not as the lock says.
 
         :param names: names of artefacts; the rest of the bundle stays as it is. All when empty, and then what the
             lock does not have is removed.
-        :returns: whether the bundle changed, and a result for each wanted artefact.
+        :returns: whether the bundle changed, a result for each wanted artefact, and what was removed.
         :raises BundleError: something cannot be made; what was finished before stays in the bundle.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -137,7 +144,10 @@ class Bundle:
                 changed = self._make(artefact, result, index, f"[{position}/{len(todo)}]") or changed
 
             remaining = dict.fromkeys(artefact.identity for artefact, _result in todo)
-            for component, items in self._needed(todo).items():
+            needed = self._needed(todo)
+            if needed:
+                self.cache.require_space(BUILD_SPACE)
+            for component, items in needed.items():
                 # One component after the other: its programs share a compiler cache that is gone afterwards.
                 self.workshop.go.build(self.lock.components[component], items)
                 for artefact, result in todo:
@@ -147,27 +157,26 @@ class Bundle:
             for artefact, result in todo:
                 if artefact.identity in remaining:
                     finish(artefact, result)
-            if not names:
-                changed = bool(index.keep_only({artefact.identity for artefact in self.lock.artefacts})) or changed
+            obsolete = self.obsolete(names)
+            for identity in obsolete:
+                index.replace(identity, [])
+            if not names and (self.directory / "images").exists():
                 images = {f"{e['repository']}:{e['tag']}" for e in index.entries if e["kind"] == "image"}
-                if (self.directory / "images").exists():
-                    changed = bool(OciLayout(self.directory / "images").keep_only(images)) or changed
+                OciLayout(self.directory / "images").keep_only(images)
             changed = index.write() or changed
-            return changed, [result for _artefact, result in steps]
+            return changed, [result for _artefact, result in steps], obsolete
 
     def _announce(self, steps: list[tuple[Artefact, Result]]) -> None:
         counts = {action: sum(r.action == action for _a, r in steps) for action in ("present", "cache", "download")}
-        building = [result.name for _artefact, result in steps if result.action == "build"]
-        text = ", ".join(f"{count} {action}" for action, count in counts.items())
-        self.report(f"bundle {self.directory}: {len(steps)} artefacts, {text}, {len(building)} to build")
-        if building:
-            self.cache.require_space(BUILD_SPACE)
+        counts["build"] = sum(result.action == "build" for _artefact, result in steps)
+        text = ", ".join(f"{count} {_COUNTED[action]}" for action, count in counts.items())
+        self.report(f"bundle {self.directory}: {len(steps)} artefacts: {text}")
 
     def _item(self, artefact: Artefact, result: Result) -> str | None:
         return str(artefact.source["item"]) if result.producer == "source" and "item" in artefact.source else None
 
     def _needed(self, todo: list[tuple[Artefact, Result]]) -> dict[str, list[Program | Tree]]:
-        """Return component -> what must be built of it, in the order of the lock."""
+        """Return component -> what is needed of it and not in the cache, in the order of the lock."""
         names: dict[str, None] = {}
         for artefact, result in todo:
             if result.action == "build":
@@ -177,7 +186,8 @@ class Bundle:
         found: dict[str, list[Program | Tree]] = {component: [] for component in self.lock.components}
         for name in names:
             component, item = self.workshop.item(name)
-            found[component.name].append(item)
+            if self.cache.get(self.workshop.go.key(component, item)) is None:
+                found[component.name].append(item)
         return {
             component: _ordered(self.lock.components[component], items) for component, items in found.items() if items
         }

@@ -122,12 +122,6 @@ class Index:
         kept = [entry for entry in self.entries if entry["artefact"] != artefact]
         self.entries = sorted([*kept, *entries], key=lambda e: (e["kind"], e["name"], e["version"]))
 
-    def keep_only(self, artefacts: set[str]) -> list[Entry]:
-        """Drop the entries of all other artefacts and return them."""
-        dropped = [entry for entry in self.entries if entry["artefact"] not in artefacts]
-        self.entries = [entry for entry in self.entries if entry["artefact"] in artefacts]
-        return dropped
-
     def write(self) -> bool:
         """Write the index when it changed; return whether it did. Files that no entry names any more are removed."""
         self._remove_strays()
