@@ -160,9 +160,9 @@ class Waiter:
                     if entry.progress.state == READY:
                         entry.seconds = time.monotonic() - start
                         pending.remove(target)
-                for target in list(pending):
-                    if target in unknown and target.until == "deleted":
-                        waited[id(target)].progress = ready("its kind is not served")
+                for target, error in unknown:
+                    waited[id(target)].progress = self._missing_kind(target, error)
+                    if waited[id(target)].progress.ready:
                         pending.remove(target)
                 now = time.monotonic()
                 if not pending:
@@ -203,7 +203,9 @@ class Waiter:
         named = [_place(target) for target in targets if target.name and target.until != "endpoints"]
         self._shared = {place for place in named if named.count(place) > 1}
 
-    def _watch_new(self, pending: list[Target], watched: set[int], deadline: float) -> list[Target]:
+    def _watch_new(
+        self, pending: list[Target], watched: set[int], deadline: float
+    ) -> list[tuple[Target, UnknownKindError]]:
         """Start watching what can be watched; return the targets whose kind is not served (yet)."""
         unknown = []
         for target in pending:
@@ -215,8 +217,8 @@ class Waiter:
             except UnknownKindError:
                 try:
                     self._resources.find(target.api_version, target.kind, refresh=True)
-                except UnknownKindError:
-                    unknown.append(target)
+                except UnknownKindError as error:
+                    unknown.append((target, error))
                 continue
             watched.add(id(target))
             if len(self._collections) > before:
