@@ -181,7 +181,8 @@ def _with_checksum(call: Call, item: dict[str, Any]) -> dict[str, Any]:
 
 def split_by_size(call: Call, needed: Iterable[str]) -> tuple[list[str], list[str]]:
     """Checksums of the files for the archive, and of those that are sent alone."""
-    small, large = [], []
+    small: list[str] = []
+    large: list[str] = []
     for sha256 in needed:
         (small if os.path.getsize(call.sources[sha256]) < ARCHIVE_LIMIT else large).append(sha256)
     return small, large
