@@ -225,13 +225,16 @@ class VaultClient:
             )
         except requests.exceptions.SSLError as error:
             raise VaultTLSError(
-                f"TLS with {self.url} failed: {_innermost(error)}.",
+                f"TLS with {self.url} failed: {_one_line(_innermost(error))}.",
                 hint="Check ca_cert, tls_server_name and the certificate's names and dates.",
                 path=path,
             ) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            cause = _innermost(error)
+            if isinstance(cause, VaultError):  # the port-forward tells more than the library around it
+                raise cause from error
             raise VaultConnectionError(
-                f"No answer from {self.url} to {method} {path}: {_innermost(error)}.",
+                f"No answer from {self.url} to {method} {path}: {_one_line(cause)}.",
                 sent=not _never_sent(error),
                 path=path,
             ) from error
@@ -308,14 +311,20 @@ class VaultClient:
         )
 
 
-def _innermost(error: BaseException) -> str:
-    """Return the text of the cause that a chain of wrapped network errors began with."""
+def _innermost(error: BaseException) -> BaseException:
+    """Return the cause that a chain of wrapped network errors began with."""
     seen: set[int] = set()
-    while id(error) not in seen:
+    while id(error) not in seen and not isinstance(error, VaultError):
         seen.add(id(error))
-        inner = getattr(error, "reason", None) or error.__cause__ or (error.args[0] if error.args else None)
-        if isinstance(inner, BaseException):
-            error = inner
+        for inner in (getattr(error, "reason", None), error.__cause__, *error.args[:1]):
+            if isinstance(inner, BaseException):
+                error = inner
+                break
+    return error
+
+
+def _one_line(error: BaseException) -> str:
+    """Return an error's text on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -126,8 +126,8 @@ class ForwardedSockets:
 
 
 def _reason(error: Exception) -> str:
-    """Return the one line of an API or socket error that matters."""
-    return " ".join(str(getattr(error, "reason", None) or error).split())
+    """Return the part of an API or socket error that matters; a refused WebSocket brings all its headers along."""
+    return " ".join(str(getattr(error, "reason", None) or error).split(" -+-+- ")[0].split())
 
 
 def _silence_forward_threads() -> None:
