@@ -11,7 +11,7 @@ Every key of the key/value secret becomes a variable. Values are quoted for phpd
 {{- $vault := .root.Values.vault -}}
 {{- $quote := "replaceAll \"\\\\\" \"\\\\\\\\\" | replaceAll \"\\\"\" \"\\\\\\\"\" | replaceAll \"$\" \"\\\\$\"" -}}
 {{- $template := printf (join "" (list
-    "{{ with secret %q }}{{ range $name, $value := .Data.data }}{{ $name }}=\"{{ $value | toString | %s }}\"\n{{ end }}{{ end }}"
+    "{{ with secret %q }}{{ range $name, $value := .Data.data }}{{ $name }}=\"{{ printf \"%%v\" $value | %s }}\"\n{{ end }}{{ end }}"
     "{{ with secret %q }}DB_USERNAME=\"{{ .Data.username }}\"\nDB_PASSWORD=\"{{ .Data.password | %s }}\"\n{{ end }}"
   )) $vault.keyValue $quote .database $quote -}}
 {{- $persist := dict "type" "kubernetes" "path" "/vault/agent-cache" "keep_after_import" true "exit_on_err" false

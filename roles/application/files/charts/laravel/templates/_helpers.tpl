@@ -61,7 +61,7 @@ topologySpreadConstraints:
 {{/* Environment of a container that runs PHP. (root, extra) */}}
 {{- define "laravel.environment" -}}
 {{- $all := merge (dict) (.extra | default dict) .root.Values.application.environment -}}
-{{- if $all }}
+{{- if $all -}}
 env:
   {{- range $name := keys $all | sortAlpha }}
   - {name: {{ $name }}, value: {{ index $all $name | toString | quote }}}
