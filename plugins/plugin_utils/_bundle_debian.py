@@ -106,10 +106,18 @@ class DebianPackages:
         suite = self.selections[selection].suite
         return [Package(name=name, **self._packages[suite][name]) for name in names]
 
+    def _place(self, package: Package) -> Path:
+        return self.cache / package.sha256[:2] / package.sha256
+
+    def cached(self, package: Package) -> bool:
+        """Tell whether the package was fetched before; what is in the cache had its checksum when it came there."""
+        place = self._place(package)
+        return place.is_file() and place.stat().st_size == package.size
+
     def fetch(self, package: Package) -> Path:
         """Return the package's file in the cache; download it when it is absent, and check its SHA-256."""
-        place = self.cache / package.sha256[:2] / package.sha256
-        if place.is_file() and place.stat().st_size == package.size:
+        place = self._place(package)
+        if self.cached(package):
             return place
         place.parent.mkdir(parents=True, exist_ok=True)
         addresses = [f"{base.rstrip('/')}/{package.path}" for base in self.mirrors.get(package.archive, ())]

@@ -15,10 +15,10 @@ A recipe is a mapping::
         directories: [{path: /x, mode: "1777", uid: 0, gid: 0}]
         links: {/path: target}
         files: [{artefact: kube-proxy, path: /usr/bin/kube-proxy, mode: "0755", uid: 0, gid: 0}]
+        epoch: 1767225600        time stamp of the layer's files, seconds since 1970
     user: "65532:65532"
     entrypoint: [...]            command, environment (a mapping), working_directory, stop_signal, ports (a list)
     compression: none            none, gzip or zstd
-    epoch: 1767225600            time stamp of every file, seconds since 1970
 
 An entry of ``files`` has its content from one of: ``artefact`` (program or tree of a component, with ``subpath`` inside
 a tree), ``source`` (file or directory below files/images), ``content`` (text). Directories are copied whole, without
@@ -76,11 +76,11 @@ TRIMMED = (
 )
 """What no container needs. The copyright files and common licences stay: they are what allows to pass the image on."""
 KEPT = ("usr/share/doc/*/copyright",)
-_LAYER_KEYS = {"packages", "remove", "keep", "certificates", "users", "directories", "links", "files"}
+_LAYER_KEYS = {"packages", "remove", "keep", "certificates", "users", "directories", "links", "files", "epoch"}
 _FILE_KEYS = {"artefact", "source", "content", "subpath", "path", "mode", "uid", "gid", "exclude"}
 _RECIPE_KEYS = {
     "layers", "user", "entrypoint", "command", "environment", "working_directory", "stop_signal", "ports",
-    "compression", "epoch",
+    "compression",
 }  # fmt: skip
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -176,7 +176,7 @@ class ImageAssembler:
             for number, values in enumerate(recipe["layers"]):
                 layer = self._layer(values, resolve, below, work)
                 output = work / f"layer-{number}"
-                diff_id, digest, size = layer.write(output, compression, int(recipe.get("epoch", EPOCH)))
+                diff_id, digest, size = layer.write(output, compression, int(values.get("epoch", EPOCH)))
                 unpacked.append(layer.size)
                 layout.add_file(output, digest)
                 diff_ids.append(diff_id)
@@ -209,7 +209,7 @@ class ImageAssembler:
         layer.remove([*TRIMMED, *values.get("remove", ())], [*KEPT, *values.get("keep", ())])
         if values.get("certificates"):
             layer.add(values["certificates"], Node("file", 0o644, source=self._certificates()))
-        if values.get("users"):
+        if "users" in values:
             _add_users(layer, values["users"])
         for entry in values.get("directories", ()):
             mode = int(str(entry.get("mode", "0755")), 8)
