@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, onprem.platform contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The few endpoints of a Kubernetes API server that lead to Vault: pods, port-forward and TokenRequest.
+"""The few endpoints of a Kubernetes API server that lead to Vault: pods, port-forward, TokenRequest, TokenReview.
 
 The port-forward speaks the real WebSocket protocol, so the client library's own code runs against it.
 """
@@ -14,6 +14,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,45 @@ class FakeKubernetes:
         self._server.shutdown()
         self._server.server_close()
 
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def issue(self, namespace: str, name: str) -> str:
+        """Make a service account known and return its token, which bears no valid signature."""
+        user = f"system:serviceaccount:{namespace}:{name}"
+        now = int(time.time())
+        claims = {
+            "iss": "https://kubernetes.default.svc",
+            "sub": user,
+            "aud": ["https://kubernetes.default.svc"],
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+            "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": f"uid-of-{name}"}},
+        }
+        parts = [json.dumps(part).encode() for part in ({"alg": "RS256", "kid": "fake", "typ": "JWT"}, claims)]
+        token = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in [*parts, b"signature"])
+        self.tokens[f"{namespace}/{name}"] = token
+        return token
+
+    def review(self, token: str) -> dict[str, Any]:
+        """Return the status of a TokenReview."""
+        for account, known in self.tokens.items():
+            if known == token:
+                namespace, name = account.split("/")
+                user = {"username": f"system:serviceaccount:{namespace}:{name}", "uid": f"uid-of-{name}"}
+                return {"authenticated": True, "user": user}
+        return {"authenticated": False, "error": "the token is unknown"}
+
     def kubeconfig(self, directory: Path) -> str:
         """Write a kubeconfig file and return its path."""
         content = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "fake",
-            "clusters": [{"name": "fake", "cluster": {"server": f"http://127.0.0.1:{self._server.server_port}"}}],
+            "clusters": [{"name": "fake", "cluster": {"server": self.url}}],
             "users": [{"name": "fake", "user": {"token": "t"}}],
             "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
         }
@@ -79,6 +112,8 @@ class FakeKubernetes:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path == "/apis/authentication.k8s.io/v1/tokenreviews":
+                    return self._json(201, {**body, "status": fake.review(body["spec"]["token"])})
                 match = re.match(r"/api/v1/namespaces/([^/]+)/serviceaccounts/([^/]+)/token$", self.path)
                 token = fake.tokens.get(f"{match[1]}/{match[2]}") if match else None
                 if token is None:

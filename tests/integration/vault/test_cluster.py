@@ -1,0 +1,310 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Initialising and unsealing a real cluster of three servers with TLS, and the platform's whole order of modules."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+import subprocess
+
+import pytest
+
+from ansible_collections.onprem.platform.plugins.modules import (
+    vault_audit,
+    vault_auth_method,
+    vault_database_connection,
+    vault_database_role,
+    vault_database_rotate_root,
+    vault_init,
+    vault_kubernetes_auth_config,
+    vault_kubernetes_role,
+    vault_kv2_secret,
+    vault_login,
+    vault_mount,
+    vault_policy,
+    vault_root_token,
+    vault_seal_info,
+    vault_unseal,
+)
+from ansible_collections.onprem.platform.tests.integration.vault.services import AuditLog, vault_binary, wait
+
+SHARES = {"secret_shares": 3, "secret_threshold": 2}
+
+
+@pytest.fixture
+def cluster(run_module, raft, authority, tmp_path):
+    """Return ``cluster(module, check=False, **params)`` for modules that ask all servers."""
+
+    def run(module, check=False, **params):
+        common = {"peers": [node.url for node in raft], "ca_cert": str(authority.path), "retries": 2}
+        if module is not vault_seal_info and "keys" not in params:
+            common["key_file"] = str(tmp_path / "keys" / "vault.json")
+        return run_module(module.main, {**common, **params}, check=check)
+
+    return run
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """Return the content of the key file."""
+    return lambda: json.loads((tmp_path / "keys" / "vault.json").read_text())
+
+
+def test_from_nothing_to_unsealed_and_after_a_power_loss(cluster, raft, keys, tmp_path):
+    planned = cluster(vault_init, check=True, **SHARES)
+    assert planned["changed"] and not cluster(vault_seal_info)["initialized"]
+    result = cluster(vault_init, **SHARES)
+    assert result["changed"] and result["diff"] == planned["diff"], result
+    stored = keys()
+    assert len(stored["keys_base64"]) == 3 and stored["root_token"] not in str(result)
+    assert stat.S_IMODE((tmp_path / "keys" / "vault.json").stat().st_mode) == 0o600
+    assert not cluster(vault_init, **SHARES)["changed"]
+
+    result = cluster(vault_unseal)
+    assert result["changed"] and len(result["unsealed"]) == 3, result
+    assert not cluster(vault_unseal)["changed"]
+    info = cluster(vault_seal_info)
+    assert not info["sealed"] and info["active"], info
+    assert len({peer["cluster_id"] for peer in info["peers"]}) == 1
+
+    configuration = raft[0].request("GET", "sys/storage/raft/configuration", token=stored["root_token"]).json()
+    servers = configuration["data"]["config"]["servers"]
+    wait(lambda: len(servers) == 3, "three servers are in the raft configuration", 1)
+
+    for node in raft:
+        node.restart()
+    assert cluster(vault_init, **SHARES)["changed"] is False
+    raft[1].request("PUT", "sys/unseal", {"key": base64.b64encode(b"x" * 33).decode()})
+    assert raft[1].request("GET", "sys/seal-status").json()["progress"] == 1
+    result = cluster(vault_unseal)
+    assert len(result["unsealed"]) == 3, "the share of a stranger was reset and our first share not lost"
+    assert not cluster(vault_seal_info)["sealed"]
+
+
+def test_a_follower_is_not_initialised(cluster, raft, run_module, authority, tmp_path):
+    """Only the last server is initialised; the others have not joined yet and say so."""
+    alone = {"url": raft[2].url, "ca_cert": str(authority.path), **SHARES}
+    raft[0].kill()
+    raft[1].kill()
+    assert run_module(vault_init.main, {**alone, "key_file": str(tmp_path / "keys" / "vault.json")})["changed"]
+    raft[0].configuration["storage"]["raft"]["retry_join"] = []
+    raft[0].start()
+    raft[1].start()
+    assert raft[0].request("GET", "sys/init").json() == {"initialized": False}
+    result = cluster(vault_init, **SHARES)
+    assert result["changed"] is False, result
+    assert raft[0].request("GET", "sys/init").json() == {"initialized": False}
+
+
+def test_a_silent_server_stops_initialisation(cluster, raft):
+    raft[2].kill()
+    result = cluster(vault_init, retries=0, **SHARES)
+    assert result["failed"] and "second cluster" in result["msg"]
+    assert raft[0].request("GET", "sys/init").json() == {"initialized": False}
+
+
+def test_lost_keys_stop_with_the_remedy_which_works(cluster, raft, tmp_path):
+    """A run was killed between Vault's answer and the key file."""
+    raft[0].request("PUT", "sys/init", SHARES)
+    result = cluster(vault_init, **SHARES)
+    assert result["failed"] and "delete the storage of all servers" in result["msg"]
+    for node in raft:
+        node.kill()
+        node.wipe()
+        node.start()
+    assert cluster(vault_init, **SHARES)["changed"]
+    assert cluster(vault_unseal)["changed"]
+
+
+def test_wrong_keys_are_refused(cluster, raft):
+    cluster(vault_init, **SHARES)
+    wrong = [base64.b64encode(bytes([number]) * 33).decode() for number in (1, 2)]
+    result = cluster(vault_unseal, keys=wrong)
+    assert result["failed"] and "another cluster" in result["msg"] and wrong[0] not in str(result)
+    assert cluster(vault_unseal)["changed"]
+
+
+def test_pgp_keys(cluster, raft, keys, tmp_path):
+    """Each holder alone can decrypt a share; together they unseal."""
+    armored = []
+    for name in ("alice", "bob"):
+        home = tmp_path / name
+        home.mkdir(mode=0o700)
+        gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
+        make = [*gpg, "--passphrase", "", "--quick-generate-key", f"{name}@example.org", "rsa2048", "encrypt", "never"]
+        subprocess.run(make, check=True, capture_output=True)
+        armored.append(subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True, text=True).stdout)
+    shares = {"secret_shares": 2, "secret_threshold": 2, "pgp_keys": armored, "root_token_pgp_key": armored[0]}
+    result = cluster(vault_init, **shares)
+    assert result.get("encrypted"), result
+    assert "encrypted with PGP" in cluster(vault_unseal)["msg"]
+
+    def decrypt(name: str, message: str) -> str:
+        gpg = ["gpg", "--homedir", str(tmp_path / name), "--batch", "--quiet", "--decrypt"]
+        done = subprocess.run(gpg, input=base64.b64decode(message), check=True, capture_output=True)
+        return done.stdout.decode()
+
+    shares = [decrypt(name, share) for name, share in zip(("alice", "bob"), keys()["keys_base64"])]
+    assert cluster(vault_unseal, keys=shares)["changed"]
+    token = decrypt("alice", keys()["root_token"])
+    assert raft[0].request("GET", "auth/token/lookup-self", token=token).ok
+
+
+def test_leases_live_through_a_step_down(cluster, raft, keys, run_module, authority):
+    cluster(vault_init, **SHARES)
+    cluster(vault_unseal)
+    root = keys()["root_token"]
+    active = cluster(vault_seal_info)["active"]
+    leader = next(node for node in raft if node.url == active)
+    others = [node for node in raft if node is not leader]
+    base = {"url": others[0].url, "ca_cert": str(authority.path), "token": root}
+    run_module(vault_mount.main, {**base, "path": "kv", "type": "kv-v2"})
+    token = leader.request("POST", "auth/token/create", {"ttl": "1h", "policies": ["default"]}, root).json()["auth"]
+    leader.request("PUT", "sys/step-down", {}, root)
+    result = run_module(vault_kv2_secret.main, {**base, "path": "a", "data": {"a": "1"}})
+    assert result.get("changed"), "the module waits for the new leader"
+    assert not run_module(vault_kv2_secret.main, {**base, "path": "a", "data": {"a": "1"}})["changed"]
+    assert others[1].request("GET", "auth/token/lookup-self", token=token["client_token"]).ok
+
+
+def test_break_glass(cluster, raft, keys, tmp_path, authority):
+    """With a quorum of unseal keys, ``vault operator generate-root`` makes a root token when none is left."""
+    cluster(vault_init, **SHARES)
+    cluster(vault_unseal)
+    dead = keys()["root_token"]
+    leader = next(node for node in raft if node.url == cluster(vault_seal_info)["active"])
+    assert leader.request("POST", "auth/token/revoke-self", token=dead).ok
+    environment = {"VAULT_ADDR": leader.url, "VAULT_CACERT": str(authority.path), "HOME": str(tmp_path)}
+
+    def operator(*arguments: str, typed: str = "") -> dict:
+        argv = [vault_binary(), "operator", "generate-root", "-format=json", *arguments]
+        done = subprocess.run(argv, env=environment, input=typed, check=True, capture_output=True, text=True)
+        return json.loads(done.stdout)
+
+    started = operator("-init")
+    for share in keys()["keys_base64"][:2]:
+        done = operator(f"-nonce={started['nonce']}", "-", typed=share)
+    encoded = base64.b64decode(done["encoded_root_token"] + "==")
+    token = bytes(a ^ b for a, b in zip(encoded, started["otp"].encode())).decode()
+    assert leader.request("GET", "auth/token/lookup-self", token=token).json()["data"]["policies"] == ["root"]
+
+
+ADMIN_POLICY = """
+path "sys/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+path "auth/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+path "kv/*" { capabilities = ["create", "read", "update", "delete", "list", "patch"] }
+path "database/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+"""
+
+
+def test_the_platforms_order(run_module, raft, authority, kubernetes, mariadb, tmp_path):
+    """From empty servers to rotating credentials, all through port-forwards; the second run writes nothing."""
+    for number, node in enumerate(raft):
+        kubernetes.pods[f"vault-{number}"] = ("127.0.0.1", node.port)
+    kubeconfig = kubernetes.kubeconfig(tmp_path)
+    kubernetes.issue("vault", "ansible")
+    kubernetes.issue("shop", "shop")
+    key_file = str(tmp_path / "keys" / "vault.json")
+    peers = [f"https://vault-{number}.vault-internal:8200" for number in range(3)]
+    base = {
+        "url": peers[0],
+        "ca_cert": authority.path.read_text(),
+        "kubernetes_port_forward": {"kubeconfig": kubeconfig, "namespace": "vault"},
+    }
+    first_login = {"auth_method": "token_file", "token_path": str(tmp_path / "keys"), "token_file": "vault.json"}
+    account = {"kubeconfig": kubeconfig, "namespace": "vault", "service_account": "ansible"}
+    later_login = {"auth_method": "kubernetes", "role": "ansible", "kubernetes_token_request": account}
+    audit = AuditLog(tmp_path / "audit.log")
+    role = {"bound_service_account_namespaces": ["vault"], "bound_service_account_names": ["ansible"]}
+    steps = [
+        (vault_audit, {"path": "file", "options": {"file_path": str(audit.path)}}),
+        (vault_mount, {"path": "kv", "type": "kv-v2"}),
+        (vault_mount, {"type": "database", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}),
+        (vault_auth_method, {"type": "kubernetes"}),
+        (vault_kubernetes_auth_config, {"kubernetes_host": kubernetes.url, "disable_local_ca_jwt": True}),
+        (
+            vault_policy,
+            {
+                "policies": [
+                    {"name": "ansible", "policy": ADMIN_POLICY},
+                    {"name": "shop", "policy": 'path "kv/data/shop" { capabilities = ["read"] }'},
+                ]
+            },
+        ),
+        (
+            vault_kubernetes_role,
+            {
+                "roles": [
+                    {"name": "ansible", "token_policies": ["ansible"], "token_ttl": "10m", **role},
+                    {
+                        "name": "shop",
+                        "token_policies": ["shop"],
+                        "bound_service_account_namespaces": ["shop"],
+                        "bound_service_account_names": ["shop"],
+                    },
+                ]
+            },
+        ),
+        (vault_kv2_secret, {"path": "shop", "method": "add", "data": {"APP_KEY": "canary-app-key"}}),
+        (
+            vault_database_connection,
+            {
+                "name": "shop",
+                "plugin_name": "mysql-database-plugin",
+                "connection_url": mariadb.vault_url,
+                "connection_username": "vault",
+                "connection_password": mariadb.first_password,
+                "allowed_roles": ["shop"],
+            },
+        ),
+        (
+            vault_database_role,
+            {
+                "name": "shop",
+                "connection_name": "shop",
+                "creation_statements": ["CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'"],
+                "default_ttl": "1h",
+            },
+        ),
+        (vault_database_rotate_root, {"name": "shop"}),
+    ]
+    results = []
+
+    def run(module, **params):
+        result = run_module(module.main, {**base, **params})
+        assert not result.get("failed"), (module.__name__, result)
+        results.append(result)
+        return result
+
+    def prepare() -> list[bool]:
+        initialised = run(vault_init, peers=peers, key_file=key_file, **SHARES)
+        return [initialised["changed"], run(vault_unseal, peers=peers, key_file=key_file)["changed"]]
+
+    def finish() -> bool:
+        return run(vault_root_token, key_file=key_file, other_root_tokens="revoke", **later_login)["changed"]
+
+    assert prepare() == [True, True]
+    stored = json.loads((tmp_path / "keys" / "vault.json").read_text())
+    changed = {
+        module.__name__.rsplit(".", 1)[1]: run(module, **first_login, **params)["changed"] for module, params in steps
+    }
+    assert all(changed.values()), changed
+    assert not mariadb.login("vault", mariadb.first_password)
+    assert finish()
+    assert not raft[0].request("GET", "auth/token/lookup-self", token=stored["root_token"]).ok
+
+    results.clear()
+    audit.start()
+    session = run(vault_login, **later_login)["login"]
+    assert prepare() == [False, False]
+    again = [run(module, token=session["token"], **params)["changed"] for module, params in steps]
+    assert not any(again) and not finish()
+    assert audit.writes() == [] and len(audit.entries()) > 10
+    assert session["policies"] == ["ansible", "default"] and session["lease_duration"] == 600
+
+    told = str(results[1:])
+    for secret in (stored["root_token"], *stored["keys_base64"], "canary-app-key", mariadb.first_password):
+        assert secret not in told and secret not in audit.text()
+    assert [len({forward[1] for forward in kubernetes.forwards})] == [3]

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Database connections, roles and rotation against a real Vault with real MariaDB and PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.onprem.platform.plugins.modules import (
+    vault_database_connection,
+    vault_database_role,
+    vault_database_rotate_root,
+)
+
+connection = vault_database_connection.main
+role = vault_database_role.main
+rotate = vault_database_rotate_root.main
+
+
+@pytest.fixture(params=["mariadb", "postgresql"])
+def database(request, dev, call):
+    """Return the server, parameters of its connection and of a role, at a mount of its own."""
+    server = request.getfixturevalue(request.param)
+    mount = f"database-{request.param}"
+    if f"{mount}/" not in dev.request("GET", "sys/mounts")["data"]:
+        dev.request("POST", f"sys/mounts/{mount}", {"type": "database"})
+    common = {"engine_mount_point": mount, "name": "app"}
+    settings = {
+        "mariadb": {
+            "plugin_name": "mysql-database-plugin",
+            "connection_url": server.vault_url,
+            "root_rotation_statements": ["ALTER USER '{{username}}'@'%' IDENTIFIED BY '{{password}}'"],
+        },
+        "postgresql": {
+            "plugin_name": "postgresql-database-plugin",
+            "connection_url": server.vault_url,
+            "plugin_options": {"password_authentication": "scram-sha-256"},
+        },
+    }[request.param]
+    statements = {
+        "mariadb": {
+            "creation_statements": [
+                "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'",
+                "GRANT SELECT, INSERT ON app.* TO '{{name}}'@'%'",
+            ],
+            "revocation_statements": ["DROP USER IF EXISTS '{{name}}'@'%'"],
+        },
+        "postgresql": {
+            "creation_statements": [
+                "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
+            ],
+        },
+    }[request.param]
+    wanted = {
+        **common,
+        **settings,
+        "connection_username": "vault",
+        "connection_password": server.first_password,
+        "allowed_roles": ["app", "jobs"],
+        "max_open_connections": 4,
+        "max_connection_lifetime": "5m",
+    }
+    return server, wanted, {**common, "connection_name": "app", "default_ttl": "1h", **statements}
+
+
+def test_life_with_rotation(database, call, dev):
+    """Root rotated, then run again: the password is neither sent nor compared, credentials are still issued."""
+    server, wanted, wanted_role = database
+    mount = wanted["engine_mount_point"]
+    log = dev.audit
+
+    wrong = call(connection, **{**wanted, "connection_password": "canary-wrong"})
+    assert wrong["failed"] and "canary-wrong" not in str(wrong)
+    planned = call(connection, check=True, **wanted)
+    created = call(connection, **wanted)
+    assert created["changed"] and created["diff"] == planned["diff"]
+    assert call(role, **wanted_role)["changed"]
+    log.start()
+    assert not call(connection, **wanted)["changed"] and not call(role, **wanted_role)["changed"]
+    assert not log.writes()
+
+    assert server.login("vault", server.first_password)
+    assert call(rotate, check=True, engine_mount_point=mount, name="app")["changed"]
+    assert server.login("vault", server.first_password)
+    assert call(rotate, engine_mount_point=mount, name="app")["changed"]
+    assert not server.login("vault", server.first_password)
+
+    log.start()
+    assert not call(connection, **wanted)["changed"]
+    assert not call(rotate, engine_mount_point=mount, name="app")["changed"]
+    assert not log.writes()
+
+    changed = call(connection, **{**wanted, "allowed_roles": ["app"], "max_open_connections": 3})
+    assert changed["objects"][0]["options"] == ["allowed_roles", "max_open_connections"]
+    lease = dev.request("GET", f"{mount}/creds/app")
+    credentials = lease["data"]
+    assert server.login(credentials["username"], credentials["password"])
+    dev.request("PUT", "sys/leases/revoke", {"lease_id": lease["lease_id"], "sync": True})
+    assert not server.login(credentials["username"], credentials["password"])
+
+    dead = call(connection, **wanted, update_password="always")
+    assert dead["failed"] and server.first_password not in str(dead)
+    credentials = dev.request("GET", f"{mount}/creds/app")["data"]
+    assert server.login(credentials["username"], credentials["password"])
+
+    dev.request("POST", f"{mount}/config/app", {"allowed_roles": "*"})
+    assert call(connection, **wanted)["objects"][0]["options"] == ["allowed_roles", "max_open_connections"]
+    assert call(rotate, engine_mount_point=mount, name="app", force=True)["changed"]
+    assert dev.request("GET", f"{mount}/creds/app")["data"]["username"]
+
+    assert server.first_password not in log.text()
+    dev.request("PUT", f"sys/leases/revoke-prefix/{mount}", {})
+    assert call(role, engine_mount_point=mount, name="app", state="absent")["changed"]
+    assert call(connection, engine_mount_point=mount, name="app", state="absent")["changed"]
+    assert not call(connection, engine_mount_point=mount, name="app", state="absent")["changed"]
+
+
+def test_a_kill_between_rotation_and_mark(database, call, dev):
+    """Without the mark the next run rotates once more, and all keeps working."""
+    server, wanted, _role = database
+    mount = wanted["engine_mount_point"]
+    server.add_user("killed")
+    fresh = {**wanted, "name": "killed", "connection_username": "killed"}
+    assert call(connection, **fresh)["changed"]
+    dev.request("POST", f"{mount}/rotate-root/killed", {})
+    assert call(rotate, engine_mount_point=mount, name="killed")["changed"]
+    assert not call(rotate, engine_mount_point=mount, name="killed")["changed"]
