@@ -197,7 +197,18 @@ class Application:
             "/etc/laravel": CHART_FILES,
             "/etc/php/8.4/cli/php.ini": image / "php.ini",
             "/etc/php/8.4/fpm/php.ini": image / "php.ini",
+            # In place of the packages' directories, which load everything.
+            "/etc/php/8.4/cli/conf.d": self.extensions,
+            "/etc/php/8.4/fpm/conf.d": self.extensions,
         }
+
+    @property
+    def extensions(self) -> Path:
+        place = self.source.parent / "conf.d"
+        if not place.exists():
+            place.mkdir()
+            shutil.copy(IMAGES / "laravel-demo/etc/extensions.ini", place / "10-extensions.ini")
+        return place
 
     def artisan(self, *arguments: str, **environment: str) -> Completed:
         variables = {**self.environment, **environment}
