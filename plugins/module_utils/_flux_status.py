@@ -36,16 +36,18 @@ def evaluate(document: dict[str, Any]) -> Progress:
         return progressing("it is being deleted")
     stalled, current = condition(document, "Stalled"), condition(document, "Ready")
     generation = metadata.get("generation")
+    remediated = condition(document, "Remediated")
+    undone = remediated.get("status") == "True" and remediated.get("reason") in _ROLLED_BACK
     if stalled.get("status") == "True" and stalled.get("observedGeneration", generation) == generation:
-        return failed(_with_history(document, describe(stalled)))
+        text = describe(stalled)
+        return failed(f"{_rolled_back(document, remediated)}; {text}" if undone else _with_history(document, text))
     if not current and not (document.get("status") or {}).get("conditions") and _has_no_status(document):
         return ready("this kind reports no status")
     if not current or current.get("observedGeneration", generation) != generation:
         return progressing("the newest change has not been handled yet")
     if is_true(document, "Reconciling"):
         return progressing(describe(current))
-    remediated = condition(document, "Remediated")
-    if remediated.get("status") == "True" and remediated.get("reason") in _ROLLED_BACK:
+    if undone:
         return failed(_rolled_back(document, remediated))
     if current.get("status") == "True":
         return ready(str(current.get("message", "")))
@@ -71,7 +73,8 @@ def failed_release(document: dict[str, Any]) -> dict[str, Any]:
 def _rolled_back(document: dict[str, Any], remediated: dict[str, Any]) -> str:
     entry = failed_release(document)
     attempted = (document.get("status") or {}).get("lastAttemptedRevision") or entry.get("chartVersion") or "?"
-    reason = describe(condition(document, "Released")) if condition(document, "Released") else ""
+    released = condition(document, "Released")
+    reason = describe(released) if released.get("status") == "False" else ""
     text = f"revision {attempted} failed and was undone ({remediated.get('reason')}: {remediated.get('message')})"
     started, recovered = entry.get("lastDeployed"), remediated.get("lastTransitionTime")
     if started and recovered:
@@ -84,3 +87,59 @@ def _with_history(document: dict[str, Any], text: str) -> str:
     if not entry:
         return text
     return f"{text} (release version {entry.get('version')}, chart {entry.get('chartVersion')}: {entry.get('status')})"
+
+
+def revisions(document: dict[str, Any]) -> list[str]:
+    """Return every name of the revision that an object has fetched, applied or released last, the best one first."""
+    status = document.get("status") or {}
+    kind = document.get("kind")
+    if kind == "HelmRelease":
+        newest = (status.get("history") or [{}])[0]
+        found = [newest.get("chartVersion"), newest.get("ociDigest")]
+        if newest.get("status") == "deployed" and newest.get("chartVersion"):
+            found.append(status.get("lastAttemptedRevision"))
+    elif kind == "Kustomization":
+        found = [status.get("lastAppliedRevision")]
+    else:
+        found = [(status.get("artifact") or {}).get("revision"), (status.get("artifact") or {}).get("digest")]
+    return [str(item) for item in found if item]
+
+
+def has_revision(document: dict[str, Any], expected: str) -> bool:
+    """Tell whether an object has arrived at a revision.
+
+    ``expected`` is the whole revision (``1.0.0@sha256:...``, ``main@sha1:...``) or its tag, branch, digest or commit.
+    """
+    return any(
+        text == expected
+        or text.startswith((f"{expected}@", f"{expected}+"))
+        or text.endswith((f"@{expected}", f":{expected}"))
+        for text in revisions(document)
+    )
+
+
+def evaluate_at(document: dict[str, Any], expected: str) -> Progress:
+    """Judge an object that must also have arrived at a revision (an empty one means any)."""
+    progress = evaluate(document)
+    if progress.ready and expected and not has_revision(document, expected):
+        at = ", ".join(revisions(document)) or "none"
+        return progressing(f"ready, but at revision {at} instead of {expected}")
+    return progress
+
+
+def summary(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what a person wants to know about an object."""
+    metadata, spec = document["metadata"], document.get("spec") or {}
+    status = document.get("status") or {}
+    progress = evaluate(document)
+    return {
+        "kind": document.get("kind", ""),
+        "namespace": metadata.get("namespace", ""),
+        "name": metadata["name"],
+        "ready": progress.ready,
+        "state": progress.state,
+        "message": progress.message,
+        "suspended": bool(spec.get("suspend")),
+        "revision": (revisions(document) or [""])[0],
+        "conditions": list(status.get("conditions") or []),
+    }

@@ -322,6 +322,12 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="session")
+def bundle() -> Path:
+    """The bundle directory."""
+    return bundle_directory()
+
+
+@pytest.fixture(scope="session")
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Path of the bundle's kubectl."""
     return str(find_binary("kubectl", tmp_path_factory.mktemp("kubectl")))

@@ -1,0 +1,486 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""flux_* modules against a real API server with Flux's own CRDs; a thread writes the status as the controllers do."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ApiServer = Any
+ModuleRunner = Callable[..., dict[str, Any]]
+
+PATHS = {
+    "OCIRepository": "/apis/source.toolkit.fluxcd.io/v1/namespaces/{}/ocirepositories",
+    "GitRepository": "/apis/source.toolkit.fluxcd.io/v1/namespaces/{}/gitrepositories",
+    "Kustomization": "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{}/kustomizations",
+    "HelmRelease": "/apis/helm.toolkit.fluxcd.io/v2/namespaces/{}/helmreleases",
+}
+REQUESTED = "reconcile.fluxcd.io/requestedAt"
+DIGEST = "sha256:" + "ab" * 32
+OTHER_DIGEST = "sha256:" + "cd" * 32
+
+
+@pytest.fixture(scope="module", autouse=True)
+def crds(api_server: ApiServer, bundle: Path) -> None:
+    """Install the CRDs of the bundle's Flux manifests."""
+    found = 0
+    for manifest in sorted((bundle / "manifests").glob("flux-*.yaml")):
+        for document in yaml.load_all(manifest.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if document and document["kind"] == "CustomResourceDefinition":
+                api_server.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", document)
+                found += 1
+    assert found >= 6
+    deadline = time.monotonic() + 30
+    for path in PATHS.values():
+        while True:
+            try:
+                api_server.call("GET", path.format("default"))
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+def condition(kind: str, status: str, reason: str, generation: int, message: str = "") -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": "2026-01-01T00:00:10Z",
+    }
+
+
+class Controller:
+    """Plays a Flux controller: hands each new generation or request of an object to ``react``, which writes status."""
+
+    def __init__(self, api_server: ApiServer, kind: str, namespace: str, name: str, react: Callable[..., None]) -> None:
+        self._api, self._react = api_server, react
+        self.path = f"{PATHS[kind].format(namespace)}/{name}"
+        self.handled: list[tuple[int, str]] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                live = self._api.call("GET", self.path)
+            except OSError:
+                time.sleep(0.05)
+                continue
+            metadata = live["metadata"]
+            state = (metadata["generation"], (metadata.get("annotations") or {}).get(REQUESTED, ""))
+            if state not in self.handled:
+                self.handled.append(state)
+                self._react(self, live, *state)
+            time.sleep(0.05)
+
+    def status(self, token: str, **status: Any) -> None:
+        if token:
+            status["lastHandledReconcileAt"] = token
+        self._api.patch_status(self.path, status)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def play(api_server: ApiServer) -> Iterator[Callable[..., Controller]]:
+    """Return ``play(kind, namespace, name, react)``."""
+    started: list[Controller] = []
+
+    def start(*arguments: Any) -> Controller:
+        started.append(Controller(api_server, *arguments))
+        return started[-1]
+
+    yield start
+    for controller in started:
+        controller.stop()
+
+
+def artifact(revision: str) -> dict[str, Any]:
+    return {
+        "path": "a",
+        "url": "http://source.test/a",
+        "revision": revision,
+        "digest": "sha256:" + "00" * 32,
+        "lastUpdateTime": "2026-01-01T00:00:00Z",
+    }
+
+
+def fetches(revision: str) -> Callable[..., None]:
+    """A source that is reconciled in two steps."""
+
+    def react(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:
+        controller.status(token, conditions=[condition("Reconciling", "True", "Progressing", generation)])
+        time.sleep(0.2)
+        ready = condition("Ready", "True", "Succeeded", generation, "stored artifact")
+        controller.status(token, observedGeneration=generation, conditions=[ready], artifact=artifact(revision))
+
+    return react
+
+
+def applies(revision: str) -> Callable[..., None]:
+    """A Kustomization that is applied in two steps."""
+
+    def react(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:
+        running = [
+            condition("Reconciling", "True", "Progressing", generation),
+            condition("Ready", "Unknown", "Progressing", generation),
+        ]
+        controller.status(token, conditions=running)
+        time.sleep(0.2)
+        ready = condition("Ready", "True", "ReconciliationSucceeded", generation, f"Applied revision: {revision}")
+        controller.status(token, observedGeneration=generation, conditions=[ready], lastAppliedRevision=revision)
+
+    return react
+
+
+def history(version: int, status: str, chart: str = "1.0.0", digest: str = DIGEST) -> dict[str, Any]:
+    return {
+        "name": "shop",
+        "namespace": "shop",
+        "version": version,
+        "status": status,
+        "chartName": "laravel",
+        "chartVersion": chart,
+        "ociDigest": digest,
+        "digest": digest,
+        "configDigest": digest,
+        "firstDeployed": "2026-01-01T00:00:00Z",
+        "lastDeployed": "2026-01-01T00:00:00Z",
+        "deleted": None,
+    }
+
+
+def test_source_life(run: ModuleRunner, namespace: str, play: Callable[..., Controller], api_server: ApiServer) -> None:
+    wanted: dict[str, Any] = {
+        "kind": "OCIRepository",
+        "name": "platform",
+        "namespace": namespace,
+        "url": "oci://registry.test:5000/tree",
+        "ref": {"tag": "latest"},
+        "interval": "1m",
+        "cert_secret_name": "registry-ca",
+    }
+    missing = run("flux_source", {"kind": "OCIRepository", "name": "a"})
+    assert "url" in missing["msg"]
+    wrong = run("flux_source", {**wanted, "kind": "GitRepository"})
+    assert "cert_secret_name" in wrong["msg"]
+    planned = run("flux_source", wanted, check=True)
+    assert (planned["changed"], planned["writes_seen"]) == (True, [])
+    created = run("flux_source", wanted)
+    assert created["object"]["result"] == "created"
+    assert created["diff"] == planned["diff"]
+    again = run("flux_source", wanted)
+    assert (again["changed"], again["writes_seen"]) == (False, [])
+
+    nobody = run("flux_source", {**wanted, "wait": True, "wait_timeout": 1})
+    assert "has not been handled" in nobody["msg"]
+    play("OCIRepository", namespace, "platform", fetches(f"latest@{DIGEST}"))
+    waited = run("flux_source", {**wanted, "wait": True, "wait_timeout": 20})
+    assert waited["flux"]["revision"] == f"latest@{DIGEST}"
+    # A changed spec: the old Ready=True must not count.
+    wanted["ref"] = {"tag": "next"}
+    changed = run("flux_source", {**wanted, "wait": True, "wait_timeout": 20, "expected_revision": DIGEST})
+    assert changed["changed"]
+    assert changed["flux"]["ready"]
+    never = run("flux_source", {**wanted, "wait": True, "wait_timeout": 1, "expected_revision": OTHER_DIGEST})
+    assert f"instead of {OTHER_DIGEST}" in never["msg"]
+
+    path = PATHS["OCIRepository"].format(namespace) + "/platform?fieldManager=kubectl-edit"
+    api_server.call("PATCH", path, {"spec": {"interval": "9m"}}, "application/merge-patch+json")
+    drifted = run("flux_source", wanted)
+    assert "kubectl-edit" in drifted["msg"]
+    assert run("flux_source", {**wanted, "force_conflicts": True})["changed"]
+    assert not run("flux_source", wanted)["changed"]
+
+    gone = {"kind": "OCIRepository", "name": "platform", "namespace": namespace, "state": "absent", "wait": True}
+    assert run("flux_source", gone, check=True)["changed"]
+    assert run("flux_source", gone)["object"]["result"] == "deleted"
+    assert not run("flux_source", gone)["changed"]
+    refused = run("flux_source", wanted, kubeconfig=str(api_server.user("flux-nobody")))
+    for word in ("flux-nobody", "get", "ocirepositories", namespace):
+        assert word in refused["msg"]
+
+
+def test_other_sources(run: ModuleRunner, namespace: str) -> None:
+    git = {
+        "kind": "GitRepository",
+        "name": "tree",
+        "namespace": namespace,
+        "interval": "1m",
+        "url": "https://git.test/tree.git",
+        "ref": {"branch": "main"},
+        "ignore": "*.md",
+        "timeout": "30s",
+        "spec": {"recurseSubmodules": True},
+    }
+    assert run("flux_source", git)["changed"]
+    assert not run("flux_source", git)["changed"]
+    helm = {
+        "kind": "HelmRepository",
+        "name": "charts",
+        "namespace": namespace,
+        "interval": "1h",
+        "type": "oci",
+        "url": "oci://registry.test:5000/charts",
+    }
+    assert run("flux_source", {**helm, "wait": True, "wait_timeout": 5})["flux"]["ready"]
+    assert not run("flux_source", helm)["changed"]
+    repeated = run("flux_source", {**git, "spec": {"url": "https://elsewhere.test"}})
+    assert "spec repeats" in repeated["msg"]
+    invalid = run("flux_source", {**git, "interval": "soon"})
+    assert "spec.interval" in invalid["msg"]
+
+
+def kustomization(namespace: str, **more: Any) -> dict[str, Any]:
+    return {
+        "name": "platform",
+        "namespace": namespace,
+        "source_ref": {"kind": "OCIRepository", "name": "platform"},
+        "path": "./cluster",
+        "prune": True,
+        "interval": "10m",
+        "wait_for_resources": True,
+        "depends_on": [{"name": "storage"}],
+        "substitute": {"replicas": 3},
+        "substitute_from": [{"kind": "ConfigMap", "name": "settings"}],
+        "images": [{"name": "web", "newTag": "1"}],
+        **more,
+    }
+
+
+def source(run: ModuleRunner, namespace: str, name: str = "platform") -> None:
+    params = {"kind": "OCIRepository", "name": name, "namespace": namespace, "interval": "1m", "url": "oci://r.test/a"}
+    assert run("flux_source", params)["changed"]
+
+
+def test_kustomization(run: ModuleRunner, namespace: str, play: Callable[..., Controller]) -> None:
+    wanted = kustomization(namespace)
+    assert "source_ref" in run("flux_kustomization", {"name": "a", "interval": "1m", "prune": True})["msg"]
+    assert run("flux_kustomization", wanted)["changed"]
+    again = run("flux_kustomization", wanted)
+    assert (again["changed"], again["writes_seen"]) == (False, [])
+    play("Kustomization", namespace, "platform", applies(f"latest@{DIGEST}"))
+    answer = run("flux_kustomization", {**wanted, "wait": True, "expected_revision": "latest", "wait_timeout": 20})
+    assert answer["flux"]["revision"] == f"latest@{DIGEST}"
+    suspended = run("flux_kustomization", {**wanted, "suspend": True, "wait": True, "wait_timeout": 20})
+    assert suspended["failed"]
+    assert "suspended" in suspended["msg"]
+
+
+def test_kustomization_that_waits_for_a_dependency(
+    run: ModuleRunner, namespace: str, play: Callable[..., Controller]
+) -> None:
+    """Ready=False with Reconciling=True is on its way, and the timeout says what it waits for."""
+
+    def blocked(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:
+        waiting = [
+            condition("Reconciling", "True", "ProgressingWithRetry", generation),
+            condition("Ready", "False", "DependencyNotReady", generation, "dependency 'storage' is not ready"),
+        ]
+        controller.status(token, conditions=waiting)
+
+    play("Kustomization", namespace, "platform", blocked)
+    answer = run("flux_kustomization", kustomization(namespace, wait=True, wait_timeout=2))
+    assert answer["failed"]
+    assert "not ready after 2 s" in answer["msg"]
+    assert "dependency 'storage' is not ready" in answer["msg"]
+
+
+def release(namespace: str, **more: Any) -> dict[str, Any]:
+    return {
+        "name": "shop",
+        "namespace": namespace,
+        "chart_ref": {"kind": "OCIRepository", "name": "laravel"},
+        "interval": "10m",
+        "timeout": "5m",
+        "values": {"replicas": 2, "password": "canary-value-7c1"},
+        "values_from": [{"kind": "Secret", "name": "shop-values"}],
+        "install": {"crds": "CreateReplace"},
+        "upgrade": {"remediation": {"retries": 1, "strategy": "rollback"}},
+        "drift_detection": {
+            "mode": "enabled",
+            "ignore": [{"paths": ["/spec/replicas"], "target": {"kind": "Deployment"}}],
+        },
+        "hidden_fields": ["spec.values.password"],
+        **more,
+    }
+
+
+def releases(chart: str, digest: str) -> Callable[..., None]:
+    def react(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:
+        running = [
+            condition("Reconciling", "True", "Progressing", generation),
+            condition("Ready", "Unknown", "Progressing", generation),
+        ]
+        controller.status(token, conditions=running)
+        time.sleep(0.2)
+        controller.status(
+            token,
+            observedGeneration=generation,
+            conditions=[
+                condition("Ready", "True", "UpgradeSucceeded", generation, "Helm upgrade succeeded"),
+                condition("Released", "True", "UpgradeSucceeded", generation),
+                condition("Drifted", "False", "NoDriftDetected", generation),
+            ],
+            history=[history(1, "deployed", chart, digest)],
+            lastAttemptedRevision=f"{chart}+{digest[7:19]}",
+        )
+
+    return react
+
+
+def test_helm_release(run: ModuleRunner, namespace: str, play: Callable[..., Controller]) -> None:
+    wanted = release(namespace)
+    created = run("flux_helm_release", wanted)
+    assert created["changed"]
+    again = run("flux_helm_release", wanted)
+    assert (again["changed"], again["writes_seen"]) == (False, [])
+    play("HelmRelease", namespace, "shop", releases("1.0.0", DIGEST))
+    changed = {**wanted, "values": {"replicas": 3, "password": "canary-value-7c1-new"}}
+    answer = run("flux_helm_release", {**changed, "wait": True, "expected_revision": "1.0.0", "wait_timeout": 20})
+    assert answer["flux"]["ready"], answer
+    assert "(changed)" in answer["diff"][0]["after"]
+    assert "canary-value" not in json.dumps([created, again, answer])
+    both = run("flux_helm_release", {**wanted, "chart": {"spec": {}}})
+    assert "mutually exclusive" in both["msg"]
+
+
+def test_rolled_back_release_is_a_failure(run: ModuleRunner, namespace: str, play: Callable[..., Controller]) -> None:
+    """The pods are healthy again, the history's newest entry is deployed, and still the new revision has failed."""
+
+    def rolls_back(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:
+        running = [condition("Reconciling", "True", "Progressing", generation)]
+        controller.status(token, conditions=running)
+        time.sleep(0.2)
+        failed_entry = history(2, "failed", "2.0.0")
+        controller.status(
+            token,
+            observedGeneration=generation,
+            conditions=[
+                condition("Stalled", "True", "RetriesExceeded", generation, "Failed to upgrade after 1 attempt(s)"),
+                condition("Ready", "False", "RollbackSucceeded", generation, "Helm rollback succeeded"),
+                condition(
+                    "Released", "False", "UpgradeFailed", generation, "job shop-expand failed: BackoffLimitExceeded"
+                ),
+                condition("Remediated", "True", "RollbackSucceeded", generation, "Helm rollback to v1 succeeded"),
+            ],
+            history=[history(3, "deployed"), failed_entry, history(1, "superseded")],
+            lastAttemptedRevision="2.0.0+abababababab",
+        )
+
+    play("HelmRelease", namespace, "shop", rolls_back)
+    answer = run("flux_helm_release", release(namespace, wait=True, wait_timeout=20))
+    assert answer["failed"]
+    for word in ("2.0.0", "BackoffLimitExceeded", "RollbackSucceeded", "recovered 2026-01-01T00:00:10Z"):
+        assert word in answer["msg"], answer["msg"]
+
+
+def test_reconcile_takes_the_source_first(
+    run: ModuleRunner, namespace: str, play: Callable[..., Controller], api_server: ApiServer
+) -> None:
+    source(run, namespace)
+    run("flux_kustomization", kustomization(namespace))
+    order: list[str] = []
+
+    def noting(kind: str, react: Callable[..., None]) -> Callable[..., None]:
+        def noted(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:
+            if token:
+                order.append(kind)
+            react(controller, live, generation, token)
+
+        return noted
+
+    play("OCIRepository", namespace, "platform", noting("source", fetches(f"latest@{DIGEST}")))
+    play("Kustomization", namespace, "platform", noting("kustomization", applies(f"latest@{DIGEST}")))
+    wanted = {"kind": "Kustomization", "name": "platform", "namespace": namespace, "wait_timeout": 20}
+    planned = run("flux_reconcile", wanted, check=True)
+    assert (planned["changed"], planned["writes_seen"]) == (True, [])
+    answer = run("flux_reconcile", wanted)
+    assert answer["flux"]["revision"] == f"latest@{DIGEST}", answer
+    assert order == ["source", "kustomization"]
+    needless = run("flux_reconcile", {**wanted, "expected_revision": DIGEST})
+    assert (needless["changed"], needless["writes_seen"]) == (False, [])
+    live = api_server.call("GET", PATHS["Kustomization"].format(namespace) + "/platform")
+    managers = {entry["manager"] for entry in live["metadata"]["managedFields"]}
+    assert "flux-client-side-apply" in managers
+    # The next apply leaves the request alone.
+    assert not run("flux_kustomization", kustomization(namespace))["changed"]
+
+
+def test_reconcile_does_not_accept_the_old_revision(
+    run: ModuleRunner, namespace: str, play: Callable[..., Controller]
+) -> None:
+    source(run, namespace)
+    run("flux_kustomization", kustomization(namespace))
+    play("OCIRepository", namespace, "platform", fetches(f"latest@{OTHER_DIGEST}"))
+    play("Kustomization", namespace, "platform", applies(f"latest@{DIGEST}"))
+    wanted = {"kind": "Kustomization", "name": "platform", "namespace": namespace, "wait_timeout": 4}
+    answer = run("flux_reconcile", wanted)
+    assert answer["failed"]
+    assert f"at revision latest@{DIGEST} instead of latest@{OTHER_DIGEST}" in answer["msg"]
+
+
+def test_reconcile_of_a_release_proves_the_digest(
+    run: ModuleRunner, namespace: str, play: Callable[..., Controller]
+) -> None:
+    source(run, namespace, "laravel")
+    run("flux_helm_release", release(namespace))
+    play("OCIRepository", namespace, "laravel", fetches(f"1.0.0@{DIGEST}"))
+    play("HelmRelease", namespace, "shop", releases("1.0.0", DIGEST))
+    wanted = {"kind": "HelmRelease", "name": "shop", "namespace": namespace, "wait_timeout": 20, "reset": True}
+    assert run("flux_reconcile", wanted)["flux"]["ready"]
+
+
+def test_reconcile_failures(run: ModuleRunner, namespace: str, play: Callable[..., Controller]) -> None:
+    wanted = {"kind": "Kustomization", "name": "platform", "namespace": namespace, "wait_timeout": 2}
+    absent = run("flux_reconcile", wanted)
+    assert "not found" in absent["msg"]
+    source(run, namespace)
+    run("flux_kustomization", kustomization(namespace, suspend=True))
+    start = time.monotonic()
+    suspended = run("flux_reconcile", {**wanted, "wait_timeout": 60})
+    assert "suspended" in suspended["msg"]
+    assert time.monotonic() - start < 5
+    assert suspended["writes_seen"] == []
+
+    def unreachable(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:
+        broken = [
+            condition("Reconciling", "True", "ProgressingWithRetry", generation),
+            condition("Ready", "False", "OCIArtifactPullFailed", generation, "dial tcp: connection refused"),
+        ]
+        controller.status(token, conditions=broken)
+
+    run("flux_kustomization", kustomization(namespace, suspend=False))
+    play("OCIRepository", namespace, "platform", unreachable)
+    answer = run("flux_reconcile", wanted)
+    assert "connection refused" in answer["msg"]
+
+
+def test_info(run: ModuleRunner, namespace: str, play: Callable[..., Controller], api_server: ApiServer) -> None:
+    source(run, namespace)
+    run("flux_kustomization", kustomization(namespace))
+    before = run("flux_info", {"namespace": namespace})
+    assert [item["kind"] for item in before["objects"]] == ["OCIRepository", "Kustomization"]
+    assert not before["ready"]
+    play("OCIRepository", namespace, "platform", fetches(f"latest@{DIGEST}"))
+    play("Kustomization", namespace, "platform", applies(f"latest@{DIGEST}"))
+    deadline = time.monotonic() + 10
+    while not run("flux_info", {"namespace": namespace})["ready"]:
+        assert time.monotonic() < deadline
+    named = run("flux_info", {"namespace": namespace, "name": "platform", "kinds": ["Kustomization"]})
+    assert named["objects"][0]["revision"] == f"latest@{DIGEST}"
+    assert named["writes_seen"] == []
