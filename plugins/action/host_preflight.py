@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from typing import Any
 
@@ -32,6 +34,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         """Return the module's result, with the clock's difference to the controller added to the facts."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = {key: value for key, value in self._task.args.items() if not key.startswith("_")}
+        # Workers of one run have one parent; that is all the listeners need to know each other's peers by.
+        arguments.setdefault("token", f"{socket.gethostname()}-{os.getppid()}")
         if arguments.get("phase") == "mesh":
             arguments["_targets"] = self._targets(arguments, task_vars or {})
         before = time.time()

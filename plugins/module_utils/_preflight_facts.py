@@ -274,21 +274,28 @@ def remains(host: Host) -> dict[str, Any]:
 
 
 def certificates(host: Host, patterns: list[str]) -> list[dict[str, Any]]:
-    """End of validity of the first certificate of each file."""
+    """Validity of the first certificate of each file."""
     found = []
     for place in sorted({place for pattern in patterns for place in glob.glob(host.path(pattern))}):
         with contextlib.suppress(OSError, ValueError, IndexError):
             with open(place, encoding="utf-8", errors="replace") as stream:
                 body = _PEM.search(stream.read())
             if body:
-                end = not_after(base64.b64decode(body.group(1)))
-                days = (end - datetime.now(timezone.utc)).total_seconds() / 86400
-                found.append({"path": place, "not_after": end.isoformat(), "days_left": round(days, 1)})
+                start, end = validity(base64.b64decode(body.group(1)))
+                left = (end - datetime.now(timezone.utc)).total_seconds() / 86400
+                found.append(
+                    {
+                        "path": place,
+                        "not_after": end.isoformat(),
+                        "days_left": round(left, 1),
+                        "lifetime_days": round((end - start).total_seconds() / 86400, 1),
+                    }
+                )
     return found
 
 
-def not_after(der: bytes) -> datetime:
-    """``notAfter`` of a certificate in DER (RFC 5280 section 4.1): Certificate.tbsCertificate.validity.notAfter.
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """``notBefore`` and ``notAfter`` of a certificate in DER (RFC 5280 section 4.1).
 
     Raises ValueError or IndexError when it is none.
     """
@@ -299,9 +306,13 @@ def not_after(der: bytes) -> datetime:
         _, position = _der_value(fields, position)
     for _field in ("serialNumber", "signature", "issuer"):
         _, position = _der_value(fields, position)
-    validity, _ = _der_value(fields, position)
-    _, second = _der_value(validity, 0)
-    text = _der_value(validity, second)[0].decode("ascii")
+    period, _ = _der_value(fields, position)
+    start, second = _der_value(period, 0)
+    end, _ = _der_value(period, second)
+    return _time(start.decode("ascii")), _time(end.decode("ascii"))
+
+
+def _time(text: str) -> datetime:
     if len(text) == 13:  # UTCTime: years 1950 to 2049
         text = ("20" if int(text[:2]) < 50 else "19") + text
     return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=timezone.utc)

@@ -57,7 +57,7 @@ def open_listeners(address: str, ports: Sequence[str]) -> tuple[dict[str, socket
     return opened, refused
 
 
-def detach(sockets: Sequence[socket.socket], token: str, peers: int, seconds: int) -> None:
+def detach(sockets: Sequence[socket.socket], token: str, seconds: int) -> None:
     """Serve the sockets in a process of its own that ends by itself; returns at once."""
     first = os.fork()
     if first:
@@ -80,19 +80,20 @@ def detach(sockets: Sequence[socket.socket], token: str, peers: int, seconds: in
                 with contextlib.suppress(OSError):
                     os.close(descriptor)
         os.chdir("/")
-        serve(sockets, token, peers, seconds)
+        serve(sockets, token, seconds)
     finally:
         os._exit(0)
 
 
-def serve(sockets: Sequence[socket.socket], token: str, peers: int, seconds: float) -> None:
+def serve(sockets: Sequence[socket.socket], token: str, seconds: float) -> None:
     """Answer until all peers are done or the time is over."""
     end = time.monotonic() + seconds
-    done: set[str] = set()
+    done: dict[str, int] = {}
     with selectors.DefaultSelector() as selector:
         for listener in sockets:
             selector.register(listener, selectors.EVENT_READ)
-        while len(done) < peers and time.monotonic() < end:
+        # Each peer tells how many there are: those that cannot be reached at all are not waited for.
+        while len(done) < max(done.values(), default=1) and time.monotonic() < end:
             for key, _events in selector.select(timeout=0.5):
                 ready: Any = key.fileobj
                 with contextlib.suppress(OSError):
@@ -108,14 +109,14 @@ def serve(sockets: Sequence[socket.socket], token: str, peers: int, seconds: flo
                         _answer(selector, ready, token, done)
 
 
-def _answer(selector: selectors.BaseSelector, connection: socket.socket, token: str, done: set[str]) -> None:
+def _answer(selector: selectors.BaseSelector, connection: socket.socket, token: str, done: dict[str, int]) -> None:
     """One line in, one line out, then the connection ends."""
     selector.unregister(connection)
     with connection:
         words = connection.recv(_LINE).decode("ascii", "replace").split()
-        if len(words) == 3 and words[1] == token:
+        if len(words) == 4 and words[1] == token:
             if words[0] == "DONE":
-                done.add(words[2])
+                done[words[2]] = int(words[3])
             connection.sendall(f"HERE {token} {time.time():.6f}\n".encode())
 
 
@@ -128,11 +129,13 @@ def probe(targets: Sequence[Mapping[str, Any]], own_name: str, token: str, timeo
     Returns per target ``{"host", "refused": {port: reason}, "offset": seconds or None, "path_mtu": bytes or None}``.
     """
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        return list(pool.map(lambda target: _probe_target(target, own_name, token, timeout), targets))
+        return list(
+            pool.map(lambda target: _probe_target(target, f"{token} {own_name} {len(targets)}", timeout), targets)
+        )
 
 
-def _probe_target(target: Mapping[str, Any], own_name: str, token: str, timeout: float) -> dict[str, Any]:
-    address = target["address"]
+def _probe_target(target: Mapping[str, Any], greeting: str, timeout: float) -> dict[str, Any]:
+    address, token = target["address"], greeting.split()[0]
     refused: dict[str, str] = {}
     offsets: list[tuple[float, float]] = []
     path_mtu = None
@@ -141,7 +144,7 @@ def _probe_target(target: Mapping[str, Any], own_name: str, token: str, timeout:
         ours = port in target["listening"]
         try:
             if protocol == "tcp":
-                answer = _ask(address, int(number), f"HELLO {token} {own_name}\n" if ours else "", token, timeout)
+                answer = _ask(address, int(number), f"HELLO {greeting}\n" if ours else "", token, timeout)
                 if answer:
                     offsets.append(answer)
             elif ours:
@@ -153,7 +156,7 @@ def _probe_target(target: Mapping[str, Any], own_name: str, token: str, timeout:
     for port in target["listening"]:
         if port.endswith("/tcp"):
             with contextlib.suppress(OSError):
-                _ask(address, int(port.split("/")[0]), f"DONE {token} {own_name}\n", token, timeout)
+                _ask(address, int(port.split("/")[0]), f"DONE {greeting}\n", token, timeout)
                 break
     offset = min(offsets)[1] if offsets else None
     return {"host": target["host"], "refused": refused, "offset": offset, "path_mtu": path_mtu}

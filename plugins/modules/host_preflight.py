@@ -39,17 +39,12 @@ options:
     elements: str
     default: []
   token:
-    description: Any word that is the same for all hosts of a run and differs between runs. Without it nothing listens.
+    description: Any word that is the same for all hosts of a run. Made from the run itself when not given.
     type: str
-    default: ''
-  peers:
-    description: Number of hosts that will connect, this one included.
-    type: int
-    default: 1
   listen_seconds:
-    description: Longest life of the listeners.
+    description: Longest life of the listeners. With V(0) nothing listens.
     type: int
-    default: 45
+    default: 0
   paths:
     description: Directories whose free space matters.
     type: list
@@ -66,7 +61,9 @@ options:
     elements: str
     default: []
   disk_probe_seconds:
-    description: How long to measure synchronised writes below C(/var/lib/etcd). V(0) does not write.
+    description:
+      - How long to measure synchronised writes to a nameless file below C(/var/lib/etcd). V(0) does not write.
+      - Where etcd has data already, nothing is measured.
     type: float
     default: 0
   name:
@@ -163,10 +160,10 @@ def gather(host: Host, parameters: dict[str, Any]) -> dict[str, Any]:
     used = facts.sockets(host, [*ports, *local])
     listening: list[str] = []
     refused: dict[str, str] = {}
-    if parameters["token"]:
+    if parameters["listen_seconds"]:
         opened, refused = open_listeners(parameters["address"], [port for port in ports if port not in used])
         if opened:
-            detach(list(opened.values()), parameters["token"], parameters["peers"], parameters["listen_seconds"])
+            detach(list(opened.values()), parameters["token"], parameters["listen_seconds"])
         listening = list(opened)
     network = {"addresses": facts.addresses(), "interfaces": facts.interfaces(host), "routes": facts.routes(host)}
     found = {
@@ -189,7 +186,8 @@ def gather(host: Host, parameters: dict[str, Any]) -> dict[str, Any]:
         "firewalls": facts.firewalls(host),
         "address": parameters["address"],
     }
-    if parameters["disk_probe_seconds"]:
+    # Where etcd runs already, a probe would only disturb it.
+    if parameters["disk_probe_seconds"] and "/var/lib/etcd/member" not in found["remains"]["files"]:
         found["sync_milliseconds"] = facts.sync_milliseconds(host, "/var/lib/etcd", parameters["disk_probe_seconds"])
     return found
 
@@ -203,9 +201,8 @@ def argument_spec() -> dict[str, Any]:
         "ports": names,
         "local_ports": names,
         # Not a secret: it only tells the listeners of this run from other programs.
-        "token": {"type": "str", "default": "", "no_log": False},
-        "peers": {"type": "int", "default": 1},
-        "listen_seconds": {"type": "int", "default": 45},
+        "token": {"type": "str", "no_log": False},
+        "listen_seconds": {"type": "int", "default": 0},
         "paths": {
             **names,
             "default": ["/", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/usr/local/bin"],
