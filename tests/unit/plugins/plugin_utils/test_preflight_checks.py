@@ -152,7 +152,7 @@ CASES = [
     (_setting("platform_pod_cidr", "10.244.0.1/16"), "", "cidr", "error"),
     (_setting("platform_pod_cidr", "10.96.0.0/12"), "", "cidr", "error"),
     (_setting("platform_dns_service_ip", "10.97.0.10"), "", "cidr", "error"),
-    (_setting("platform_pod_cidr", "192.0.2.0/24"), "all hosts", "cidr", "error"),
+    (_setting("platform_pod_cidr", "192.0.0.0/16"), "all hosts", "cidr", "error"),
     (_set("network.nameservers", ["10.96.0.53"]), "n2", "cidr", "error"),
     (_setting("bundle_directory", "/nonexistent"), "", "bundle", "error"),
     (_setting("bundle_required", ["file/kubelet"]), "", "bundle", "error"),
