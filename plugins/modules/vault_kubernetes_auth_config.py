@@ -87,7 +87,7 @@ EXAMPLES = r"""
   onprem.platform.vault_kubernetes_auth_config:
     url: https://vault.example.org:8200
     token: "{{ vault_token }}"
-    auth_path: kubernetes
+    auth_path: kubernetes-elsewhere
     kubernetes_host: https://api.example.org:6443
     kubernetes_ca_cert: "{{ cluster_authority }}"
     token_reviewer_jwt: "{{ reviewer_token }}"

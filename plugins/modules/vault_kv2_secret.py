@@ -134,7 +134,7 @@ EXAMPLES = r"""
   onprem.platform.vault_kv2_secret:
     url: https://vault.example.org:8200
     token: "{{ vault_token }}"
-    path: shop
+    path: shop/generated
     method: add
     data:
       APP_KEY: "{{ lookup('ansible.builtin.password', '/dev/null', length=32) }}"

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples of the modules' documentation are run as they are, but for addresses; twice, by ansible-playbook."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "ansible_collections.onprem.platform.plugins.modules"
+ADMIN = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
+ROOT = Path(__file__).parents[3]
+
+
+def playbook(modules: list[str], replaced: dict[str, str], directory: Path, variables: dict[str, Any]) -> Path:
+    """Write a playbook of all examples of the modules and return its path."""
+    text = "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n"
+    for module in modules:
+        text += textwrap.indent(importlib.import_module(f"{PACKAGE}.{module}").EXAMPLES.strip() + "\n", "    ")
+    for old, new in replaced.items():
+        text = text.replace(old, new)
+    (directory / "variables.json").write_text(json.dumps(variables))
+    path = directory / f"{modules[0]}.yml"
+    path.write_text(text)
+    return path
+
+
+def play(path: Path, **environment: str) -> dict[str, Any]:
+    """Run a playbook and return the statistics of localhost."""
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), str(path), "-e", f"@{path.parent}/variables.json"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.json", "ANSIBLE_FORKS": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return dict(json.loads(done.stdout[done.stdout.index("{") :])["stats"]["localhost"])
+
+
+def test_examples_against_one_server(dev, mariadb, postgresql, tmp_path):
+    for path in ("kubernetes", "kubernetes-elsewhere"):
+        dev.request("POST", f"sys/auth/{path}", {"type": "kubernetes"})
+    modules = ["policy", "mount", "auth_method", "kubernetes_auth_config", "kubernetes_role", "audit", "kv2_secret"]
+    modules += ["database_connection", "database_role", "database_rotate_root"]
+    replaced = {
+        "https://vault.example.org:8200": dev.url,
+        "tcp(mariadb.shop.svc:3306)": f"tcp(127.0.0.1:{mariadb.port})",
+        "postgresql.library.svc:5432/library?sslmode=verify-full": f"127.0.0.1:{postgresql.port}/postgres",
+    }
+    variables = {
+        "vault_token": dev.token,
+        "sms_token": "canary-sms",
+        "cluster_authority": "",
+        "reviewer_token": "canary-jwt",
+        "first_password": mariadb.first_password,
+    }
+    path = playbook([f"vault_{module}" for module in modules], replaced, tmp_path, variables)
+    before, after = path.read_text().split("name: library-postgresql", 1)
+    after = after.replace("{{ first_password }}", postgresql.first_password, 1)
+    path.write_text(f"{before}name: library-postgresql{after}")
+    first = play(path)
+    assert first["ok"] == first["changed"] + 1, first  # the retired secret never existed
+    dev.audit.start()
+    second = play(path)
+    assert second["changed"] == 0 and second["ok"] == first["ok"], second
+    assert dev.audit.writes() == []
+
+
+def test_examples_against_a_cluster(raft, authority, kubernetes, dev, tmp_path):
+    account = {"bound_service_account_names": "ansible", "bound_service_account_namespaces": "vault"}
+    kubernetes.issue("vault", "ansible")
+    for number, node in enumerate(raft):
+        kubernetes.pods[f"vault-{number}"] = ("127.0.0.1", node.port)
+    replaced = {f"https://vault-{number}.vault-internal:8200": node.url for number, node in enumerate(raft)}
+    replaced |= {"/etc/ssl/platform-ca.pem": str(authority.path), "~/vault": str(tmp_path / "keys")}
+    first_part = playbook(["vault_init", "vault_unseal", "vault_seal_info"], replaced, tmp_path, {})
+    text = first_part.read_text()
+    # the second example of vault_init and of vault_unseal meet a server that is initialised and unsealed
+    text = text.replace("https://vault.example.org:8200", dev.url)
+    for name in ("alice", "bob", "carol"):
+        (tmp_path / f"{name}.asc").write_text("not read, because the server is initialised")
+    first_part.write_text(text)
+    variables = {"typed_keys": ["a", "b", "c"]}
+    (tmp_path / "variables.json").write_text(json.dumps(variables))
+    assert play(first_part)["changed"] == 2
+    assert play(first_part)["changed"] == 0
+
+    keys = json.loads((tmp_path / "keys" / "keys.json").read_text())
+    token = keys["root_token"]
+    for method, path, body in (
+        ("POST", "sys/auth/kubernetes", {"type": "kubernetes"}),
+        ("POST", "auth/kubernetes/config", {"kubernetes_host": kubernetes.url, "disable_local_ca_jwt": True}),
+        ("PUT", "sys/policies/acl/admin", {"policy": ADMIN}),
+        ("POST", "auth/kubernetes/role/ansible", {**account, "token_policies": "admin", "token_ttl": "10m"}),
+        ("POST", "sys/auth/approle", {"type": "approle"}),
+        ("POST", "auth/approle/role/admin", {"token_policies": "admin", "token_ttl": "10m"}),
+    ):
+        answer = raft[0].request(method, path, body, token)
+        assert answer.ok, answer.text
+    role_id = raft[0].request("GET", "auth/approle/role/admin/role-id", token=token).json()["data"]["role_id"]
+    secret_id = raft[0].request("POST", "auth/approle/role/admin/secret-id", token=token).json()["data"]["secret_id"]
+    named = {"/etc/ssl/platform-ca.pem": str(authority.path)}
+    sessions = playbook(["vault_login"], named, tmp_path, {})
+    kubeconfig = kubernetes.kubeconfig(tmp_path)
+    assert play(sessions, KUBECONFIG=kubeconfig)["changed"] == 1
+    assert play(sessions, KUBECONFIG=kubeconfig)["changed"] == 0
+
+    replaced["https://vault.example.org:8200"] = f"{raft[0].url}\n    ca_cert: {authority.path}"
+    last = playbook(["vault_root_token"], replaced, tmp_path, {"role_id": role_id, "secret_id": secret_id})
+    assert play(last)["changed"] == 1
+    assert play(last)["changed"] == 0
+    assert not raft[0].request("GET", "auth/token/lookup-self", token=token).ok
