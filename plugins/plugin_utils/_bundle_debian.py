@@ -106,6 +106,10 @@ class DebianPackages:
         suite = self.selections[selection].suite
         return [Package(name=name, **self._packages[suite][name]) for name in names]
 
+    def pinned(self) -> dict[str, list[str]]:
+        """Return the names of the pinned packages by selection."""
+        return {name: list(packages) for name, packages in self._pinned.items()}
+
     def _place(self, package: Package) -> Path:
         return self.cache / package.sha256[:2] / package.sha256
 
@@ -138,7 +142,7 @@ class DebianPackages:
             reasons.append(f"{address}: {reason}")
         raise BundleError(
             f"Debian package {package.name} {package.version} cannot be had; a mirror drops versions that were "
-            "superseded. Use a mirror that keeps them (bundle_debian_mirrors), or pin the present versions with "
+            "superseded. Name a mirror that keeps them in this machine's apt sources, or pin the present versions with "
             "playbooks/bundle_pins.yml.\n  " + "\n  ".join(reasons)
         )
 
@@ -160,11 +164,12 @@ class DebianPackages:
             placed.append(target)
         return placed
 
-    def refresh(self, keyring: Path = KEYRING) -> dict[str, tuple[str, str]]:
+    def refresh(self, write: bool = True, keyring: Path = KEYRING) -> dict[str, tuple[str, str]]:
         """Pin the present versions of all selections.
 
         apt resolves them from the package lists of the configured mirrors, whose signatures it checks.
 
+        :param write: whether the pins are written; without it they are compared only.
         :param keyring: the archive's keys, from Debian's package debian-archive-keyring.
         :returns: ``suite/package`` -> (version before, version now), "" where there is none.
         :raises BundleError: apt is absent, or refuses a list or a selection.
@@ -194,13 +199,13 @@ class DebianPackages:
             "packages": {suite: dict(sorted(found.items())) for suite, found in packages.items()},
         }
         changes = _changes(self._packages, packages)
-        if changes or self._pinned != pinned:
+        if write and (changes or self._pinned != pinned):
             header = (
                 "# Copyright: (c) 2026, onprem.platform contributors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
                 "# Written by playbooks/bundle_pins.yml from selections.yml; do not edit.\n---\n"
             )
             write_atomically(self.pins_file, header + yaml.safe_dump(content, sort_keys=False, width=120, indent=2))
-            self.snapshot, self._pinned, self._packages = snapshot, pinned, packages
+        self.snapshot, self._pinned, self._packages = snapshot, pinned, packages
         return changes
 
     def _sources(self, suite: str, keyring: Path) -> str:

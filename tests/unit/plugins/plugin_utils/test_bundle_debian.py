@@ -104,7 +104,7 @@ def test_names_every_mirror_and_the_remedy_when_a_version_is_gone(tmp_path: Path
     with pytest.raises(BundleError) as caught:
         store.fetch(store.packages("small")[0])
     message = str(caught.value)
-    assert "hello 1.0-1" in message and "bundle_debian_mirrors" in message
+    assert "hello 1.0-1" in message and "apt sources" in message
     assert "404" in message and "SHA-256 is" in message and "/snapshot/debian/20260102T000000Z/pool/" in message
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
