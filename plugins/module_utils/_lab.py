@@ -62,6 +62,10 @@ class Network:
         """Return the address with host part ``number`` (1 is the gateway)."""
         return str(ipaddress.IPv4Network(self.subnet)[number])
 
+    def hardware_address(self, number: int) -> str:
+        """Return a locally administered MAC address that follows from the IPv4 address."""
+        return ":".join(f"{byte:02x}" for byte in (0x02, 0x00, *ipaddress.IPv4Network(self.subnet)[number].packed))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -123,7 +127,8 @@ def run_arguments(settings: Settings, network: Network, node: str, number: int) 
         "--label", f"{LABEL}.node={node}",
         # Names and resolver are files of the machine itself, not mounts that a role could not replace.
         "--no-hosts", "--dns", "none",
-        "--network", network.name, "--ip", network.address(number),
+        # A machine keeps its hardware address over a restart; else neighbours talk to the old one for half a minute.
+        "--network", network.name, "--ip", network.address(number), "--mac-address", network.hardware_address(number),
         "--privileged",
         # podman's own systemd mode would mount the host's name=systemd hierarchy into every node (cgroup v1).
         "--systemd=false", "--cgroupns=private", "--env", "container=podman", "--stop-signal", "SIGRTMIN+3",

@@ -70,7 +70,7 @@ def test_run_arguments_make_a_machine() -> None:
     text = " ".join(arguments)
     for expected in (
         "--name onprem-lab-0a1b2c-cp1 --hostname cp1 --label onprem.platform.lab=onprem-lab-0a1b2c",
-        "--network onprem-lab-0a1b2c --ip 172.30.7.11",
+        "--network onprem-lab-0a1b2c --ip 172.30.7.11 --mac-address 02:00:ac:1e:07:0b",
         "--privileged --systemd=false --cgroupns=private --env container=podman --stop-signal SIGRTMIN+3",
         "--ulimit nofile=20000:20000 --ulimit nproc=8192:8192",
         "--volume onprem-lab-0a1b2c-cp1-var:/var:suid,exec,dev",
