@@ -47,16 +47,16 @@ class KeyFile:
             raise VaultConfigurationError(f"{self.path} is no key file.")
         return content
 
-    def prepare(self) -> None:
-        """Write a file of sufficient size beside the target and sync it, so that the real write cannot fail for
-        want of rights or space.
+    def prepare(self) -> Path:
+        """Write a file of sufficient size beside the target, sync it and return its path, so that the real write
+        cannot fail for want of rights or space.
 
         Raises VaultConfigurationError with the reason.
         """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-            self._prepared = Path(name)
+            prepared = self._prepared = Path(name)
             with os.fdopen(handle, "wb") as file:
                 file.write(b" " * _PROOF_SIZE)
                 file.flush()
@@ -66,16 +66,14 @@ class KeyFile:
             raise VaultConfigurationError(
                 f"The key file {self.path} cannot be written: {error}.", hint="Nothing was sent to Vault."
             ) from error
+        return prepared
 
     def store(self, content: dict[str, Any]) -> None:
         """Write the content into the prepared file, move it into place and read it back.
 
         Raises VaultConfigurationError when the file does not hold the content afterwards.
         """
-        if self._prepared is None:
-            self.prepare()
-        prepared = self._prepared
-        assert prepared is not None  # noqa: S101 - prepare() raises or sets it
+        prepared = self._prepared or self.prepare()
         try:
             with open(prepared, "r+b") as file:
                 file.write(json.dumps(content, indent=2, sort_keys=True).encode() + b"\n")

@@ -104,6 +104,7 @@ def list_arguments(
         plural: {
             "type": "list",
             "elements": "dict",
+            "no_log": False,  # the name of the list may sound secret; what is secret in it says so itself
             "options": {**options, key: {**options[key], "required": True}, "state": state},
         },
         "state": {**state, "default": states[0]},

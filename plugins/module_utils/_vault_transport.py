@@ -127,7 +127,7 @@ class ForwardedSockets:
 
 def _reason(error: Exception) -> str:
     """Return the part of an API or socket error that matters; a refused WebSocket brings all its headers along."""
-    return " ".join(str(getattr(error, "reason", None) or error).split(" -+-+- ")[0].split())
+    return " ".join(str(getattr(error, "reason", None) or error).split(" -+-+- ", maxsplit=1)[0].split())
 
 
 def _silence_forward_threads() -> None:

@@ -231,7 +231,7 @@ OPTIONS: dict[str, Any] = {
     SELECTOR: {"type": "str"},
     "audience": {"type": "str"},
     "alias_name_source": {"type": "str", "choices": ["serviceaccount_uid", "serviceaccount_name"]},
-    "token_policies": {"type": "list", "elements": "str"},
+    "token_policies": {"type": "list", "elements": "str", "no_log": False},
     "token_ttl": {"type": "str", "no_log": False},
     "token_max_ttl": {"type": "str", "no_log": False},
     "token_explicit_max_ttl": {"type": "str", "no_log": False},
@@ -242,7 +242,7 @@ OPTIONS: dict[str, Any] = {
         "choices": ["default", "service", "batch", "default-service", "default-batch"],
         "no_log": False,
     },
-    "token_bound_cidrs": {"type": "list", "elements": "str"},
+    "token_bound_cidrs": {"type": "list", "elements": "str", "no_log": False},
     "token_no_default_policy": {"type": "bool"},
 }
 FIELDS = (

@@ -172,7 +172,7 @@ objects:
       description: Latest version after the call; in check mode the one before.
       type: int
       sample: 3
-    keys:
+    key_changes:
       description: What happens to each key, V(added), V(changed) or V(removed).
       type: dict
       sample: {SMS_TOKEN: changed}
@@ -246,14 +246,16 @@ class Secret:
         if data is not None:
             current, version = read_version(self.client, self.mount, self.path)
             wanted = wanted_data(self.method, data, current)
-            plan.result = {"version": version, "keys": key_changes(current or {}, wanted)}
+            plan.result = {"version": version, "key_changes": key_changes(current or {}, wanted)}
             if current is None or not json_equal(wanted, current):
                 self._check_cas(version)
                 if not version:
                     require_version_2(self.client, self.mount)
                 options.append("data")
                 plan.before = {"data": dict.fromkeys(sorted(current), "(hidden)")} if current is not None else {}
-                shown = {key: plan.result["keys"].get(key, "(hidden)") for key in sorted({*wanted, *(current or {})})}
+                shown = {
+                    key: plan.result["key_changes"].get(key, "(hidden)") for key in sorted({*wanted, *(current or {})})
+                }
                 plan.after = {"data": shown}
                 plan.action = UPDATED if version else CREATED
                 steps.append(lambda: self.write(current, version))

@@ -30,13 +30,13 @@ def test_life_of_a_secret(call, vault):
     assert planned["changed"] and not vault.writes
     created = call(main, path="shop", data=data)
     assert created["diff"] == planned["diff"] and created["objects"][0]["version"] == 1
-    assert created["objects"][0]["keys"] == {"KEY": "added", "ON": "added", "PORT": "added"}
+    assert created["objects"][0]["key_changes"] == {"KEY": "added", "ON": "added", "PORT": "added"}
     vault.forget()
     again = call(main, path="shop", data=data)
     assert not again["changed"] and not vault.writes and again["objects"][0]["version"] == 1
 
     updated = call(main, path="shop", data={"KEY": "other", "PORT": 3306})
-    assert updated["objects"][0]["keys"] == {"KEY": "changed", "ON": "removed"}
+    assert updated["objects"][0]["key_changes"] == {"KEY": "changed", "ON": "removed"}
     assert CANARY not in str(updated) and "other" not in str(updated["diff"])
     assert latest(vault) == {"KEY": "other", "PORT": 3306}
 
