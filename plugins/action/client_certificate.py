@@ -57,7 +57,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             return {**result, **reply}
         present = _read(arguments)
         reasons = compare(present, reply["authority"], arguments, datetime.datetime.now(datetime.timezone.utc))
-        result.update(changed=bool(reasons), reasons=reasons)
+        wanted = reply["authority"]
+        path = arguments.get("authority_path")
+        copy = bool(path and wanted and _text_or_nothing(path) != wanted)
+        if copy and not self._task.check_mode:
+            _replace(str(path), wanted, 0o644)
+        result.update(changed=bool(reasons) or copy, reasons=reasons)
         if not reasons:
             assert present is not None  # noqa: S101 # compare() gives a reason when there is none
             result["not_after"] = _end(x509.load_pem_x509_certificate(present.certificate.encode()))
@@ -136,6 +141,13 @@ def _read(arguments: dict[str, Any]) -> Credential | None:
         return None
 
 
+def _text_or_nothing(path: str) -> str:
+    try:
+        return _text(path)
+    except OSError:
+        return ""
+
+
 def _text(path: str) -> str:
     with open(os.path.expanduser(path), encoding="ascii") as stream:
         return stream.read()
@@ -171,14 +183,15 @@ def _encode(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _replace(path: str, text: str) -> None:
-    """Write a file that only its owner can read, in one step."""
+def _replace(path: str, text: str, mode: int = 0o600) -> None:
+    """Write a file in one step; only its owner can read it unless told otherwise."""
     path = os.path.expanduser(path)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as stream:
             stream.write(text)
+            os.fchmod(stream.fileno(), mode)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

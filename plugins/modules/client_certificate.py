@@ -77,6 +77,9 @@ options:
     description: Name of the cluster in the kubeconfig.
     type: str
     default: kubernetes
+  authority_path:
+    description: Keep the authority's certificate on the controller too (PEM, mode 0644).
+    type: path
   request:
     description: Request to sign (PEM). Set by the action.
     type: str
@@ -136,6 +139,7 @@ ARGUMENTS = {
     "server": {"type": "str"},
     "tls_server_name": {"type": "str"},
     "cluster_name": {"type": "str", "default": "kubernetes"},
+    "authority_path": {"type": "path"},
     "request": {"type": "str"},
 }
 
