@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import selectors
 import signal
@@ -23,11 +24,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ._host import wait_until
+
 # Linux, ip(7); the socket module does not name them.
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DO = 10, 2
 _IPV6_MTU_DISCOVER = 23
 _HEADERS = {socket.AF_INET: 28, socket.AF_INET6: 48}
 _WORKERS = 32
+# Name of the listening process; the kernel keeps 15 characters.
+_PROCESS = "onprem-prefligh"
 _LINE = 256
 
 
@@ -44,7 +49,8 @@ def open_listeners(address: str, ports: Sequence[str]) -> tuple[dict[str, socket
         kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
         listener = socket.socket(_family(address), kind)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if kind == socket.SOCK_STREAM:  # of datagrams it would let two programs have the same port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((address, int(number)))
             if kind == socket.SOCK_STREAM:
                 listener.listen(64)
@@ -55,6 +61,17 @@ def open_listeners(address: str, ports: Sequence[str]) -> tuple[dict[str, socket
         listener.setblocking(False)
         opened[port] = listener
     return opened, refused
+
+
+def end_leftovers() -> None:
+    """End the listeners of a run that was interrupted, and wait until they are gone."""
+    for place in glob.glob("/proc/[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            with open(place, encoding="utf-8", errors="replace") as stream:
+                ours = stream.read().strip() == _PROCESS
+            if ours:
+                os.kill(int(place.split("/")[2]), signal.SIGKILL)
+                wait_until(lambda place=place: not os.path.exists(place), 2, 0.02)
 
 
 def detach(sockets: Sequence[socket.socket], token: str, seconds: int) -> None:
@@ -71,6 +88,8 @@ def detach(sockets: Sequence[socket.socket], token: str, seconds: int) -> None:
         if os.fork():
             os._exit(0)
         signal.alarm(seconds)
+        with open("/proc/self/comm", "w", encoding="ascii") as stream:
+            stream.write(_PROCESS)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)

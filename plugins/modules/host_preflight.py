@@ -150,13 +150,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _preflight_facts as facts
 from ..module_utils._host import Host
-from ..module_utils._preflight_mesh import detach, open_listeners, probe
+from ..module_utils._preflight_mesh import detach, end_leftovers, open_listeners, probe
 
 
 def gather(host: Host, parameters: dict[str, Any]) -> dict[str, Any]:
     """Read the host and leave the listeners behind."""
     now = facts.clock()
     ports, local = parameters["ports"], parameters["local_ports"]
+    end_leftovers()
     used = facts.sockets(host, [*ports, *local])
     listening: list[str] = []
     refused: dict[str, str] = {}

@@ -510,7 +510,7 @@ def mesh(site: Site) -> Iterator[Finding]:
             if entry["refused"]:
                 what = "; ".join(f"{port} {reason}" for port, reason in sorted(entry["refused"].items()))
                 active = ", ".join(firewalls.get(entry["host"], []))
-                fix = f"open the ports of {entry['host']} for {machine.name}" + (
+                fix = f"open the ports of {entry['host']} for the other hosts{cause}" + (
                     f" ({active} is active)" if active else ""
                 )
                 yield Finding(machine.name, "mesh", f"to {entry['host']}: {what}", "a connection", fix)

@@ -127,3 +127,17 @@ def test_port_that_is_taken_is_reported() -> None:
         opened, refused = subject.open_listeners(ADDRESS, [port])
     assert opened == {}
     assert refused == {port: "Address already in use"}
+
+
+def test_listeners_of_an_interrupted_run_are_ended(listening: list[str]) -> None:
+    opened, _ = subject.open_listeners(ADDRESS, listening)
+    subject.detach(list(opened.values()), "word", 30)
+    assert set(subject.open_listeners(ADDRESS, listening)[1]) == set(listening)
+    deadline = time.monotonic() + 5
+    refused = {"": ""}
+    while refused and time.monotonic() < deadline:
+        subject.end_leftovers()
+        again, refused = subject.open_listeners(ADDRESS, listening)
+        for one in again.values():
+            one.close()
+    assert refused == {}
