@@ -49,12 +49,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _end_phase(self) -> None:
         if self._phases:
-            self._phases[-1]["seconds"] = round(time.monotonic() - self._started, 1)
+            self._phases[-1]["seconds"] = round(self._phases[-1]["seconds"] + time.monotonic() - self._started, 1)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        """Begin a phase."""
+        """Begin a phase. A serial play starts once for each batch of hosts and is one phase."""
         self._end_phase()
-        self._phases.append({"phase": play.get_name().strip(), "seconds": 0.0, "tasks": 0, "changed": 0})
+        name = play.get_name().strip()
+        if not self._phases or self._phases[-1]["phase"] != name:
+            self._phases.append({"phase": name, "seconds": 0.0, "tasks": 0, "changed": 0})
         self._started = time.monotonic()
 
     def v2_runner_on_ok(self, result: Any) -> None:

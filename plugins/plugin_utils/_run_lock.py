@@ -112,7 +112,8 @@ def keep(settings: dict[str, Any]) -> None:
     ) as remote:
         if remote.stdin is None or remote.stdout is None or remote.stderr is None:
             raise RuntimeError("the remote program has no standard streams")
-        line = remote.stdout.readline()
+        # Privilege escalation announces its success on a line of its own.
+        line = next((text for text in remote.stdout if text.startswith("{")), "")
         if not line:
             line = json.dumps({"error": remote.stderr.read().strip()[-500:] or "the connection ended"})
         print(line.strip(), flush=True)

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 PLAYBOOK = """
 - name: Lock
   hosts: cp1
+  become: true
   gather_facts: false
   tasks:
     - name: Take
