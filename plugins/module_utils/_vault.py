@@ -264,7 +264,9 @@ class VaultClient:
 
     def _look_closer(self, error: VaultError) -> VaultError:
         """Return a more exact error for 403 and 503, whose bodies say little; asks the server once."""
-        if error.path.startswith(("sys/seal-status", "sys/capabilities-self")):
+        if isinstance(error, VaultPermissionDenied) and self.token and _names_dead_token(error):
+            return self._rejected(error)
+        if error.path in ("sys/seal-status", "sys/capabilities-self", "auth/token/lookup-self"):
             return error
         try:
             if isinstance(error, VaultSealed):
@@ -296,11 +298,18 @@ class VaultClient:
         try:
             answer = self._send("POST", "sys/capabilities-self", {"paths": [error.path]}, None, None, ())
         except VaultPermissionDenied:
-            return VaultTokenRejected(
-                f"{error.message}: Vault does not know the token.",
-                hint="It was revoked, has expired or belongs to another cluster or namespace. Log in again.",
+            # a token without the default policy may not ask; an older server tells a dead one only at this path
+            try:
+                self._send("GET", "auth/token/lookup-self", None, None, None, ())
+            except VaultTokenRejected:
+                return self._rejected(error)
+            except VaultPermissionDenied:
+                pass
+            return VaultPermissionDenied(
+                f"Permission denied on {error.path}: the request needs {error.capability}.",
+                capability=error.capability,
+                hint="Add the capability to a policy of the token.",
                 path=error.path,
-                status=403,
             )
         held = ", ".join(answer.get("data", answer).get(error.path) or ["none"])
         return VaultPermissionDenied(
@@ -309,6 +318,19 @@ class VaultClient:
             hint="Add the capability to a policy of the token.",
             path=error.path,
         )
+
+    @staticmethod
+    def _rejected(error: VaultError) -> VaultTokenRejected:
+        return VaultTokenRejected(
+            f"{error.message}: Vault does not know the token.",
+            hint="It was revoked, has expired or belongs to another cluster or namespace. Log in again.",
+            path=error.path,
+            status=403,
+        )
+
+
+def _names_dead_token(error: VaultError) -> bool:
+    return "invalid token" in error.message or "bad token" in error.message
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -119,7 +119,7 @@ def successor(module: VaultModule, root_token: str | None) -> VaultClient | None
     client = module.client()
     if client.token == root_token:
         raise VaultConfigurationError("The login that stays is the root token itself.", hint="Set auth_method.")
-    if look_up(client) is None:
+    if not client.auth and look_up(client) is None:
         raise VaultTokenRejected("The login that stays is not valid; the root token was left alive.")
     return client
 

@@ -198,7 +198,7 @@ class FakeVault:
         known = self.state.tokens.get(token or "")
         if known is None:
             raise Refused(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")
-        if path == "sys/capabilities-self":
+        if path == "sys/capabilities-self" and path not in self.denied:
             held = {name: ["deny"] if self._is_denied(name, known) else ["root"] for name in body["paths"]}
             return {"data": {**held, "capabilities": ["root"]}}
         if self._is_denied(path, known):

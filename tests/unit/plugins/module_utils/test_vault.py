@@ -163,6 +163,14 @@ def test_permission_and_token_are_told_apart(client, vault):
     with pytest.raises(_vault_errors.VaultPermissionDenied) as caught:
         client.write("sys/auth/kubernetes", {})
     assert caught.value.capability == "create or update and sudo" and "the token has: deny" in str(caught.value)
+    vault.denied.append("sys/capabilities-self")  # no default policy
+    with pytest.raises(_vault_errors.VaultPermissionDenied, match="the request needs read and sudo"):
+        client.read("sys/auth")
+    plain = answer(403, "permission denied", path="sys/", times=2)
+    bad = answer(403, "bad token", path="lookup-self")
+    vault.faults += [plain, bad]
+    with pytest.raises(_vault_errors.VaultTokenRejected):
+        client.read("sys/auth")
     client.token = "hvs.dead"
     with pytest.raises(_vault_errors.VaultTokenRejected, match="does not know the token"):
         client.read("sys/auth")
