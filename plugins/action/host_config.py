@@ -44,9 +44,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         return result
 
     def _upload(self, call: Call, needed: list[str]) -> dict[str, str]:
-        """Bring files to the task's temporary directory on the host, which Ansible removes afterwards."""
+        """Bring files to a directory on the host, which the module empties.
+
+        It always has the same name, so that what a killed run left behind is replaced and does not pile up.
+        """
+        directory = self._staging_directory()
         shell = self._connection._shell
-        directory = shell.tmpdir or self._make_tmp_path()
         small, large = split_by_size(call, needed)
         for sha256 in large:
             self._connection.put_file(call.sources[sha256], shell.join_path(directory, sha256))
@@ -57,3 +60,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             write_archive(call, small, local.name)
             self._connection.put_file(local.name, archive)
         return {"_staging_directory": directory, "_staging_archive": archive}
+
+    def _staging_directory(self) -> str:
+        command = 'umask 77 && mkdir -p "$HOME/.ansible/onprem-platform" && cd "$HOME/.ansible/onprem-platform" && pwd'
+        answer = self._low_level_execute_command(command, sudoable=False)
+        lines = answer["stdout"].strip().splitlines()
+        if answer["rc"] != 0 or not lines:
+            raise AnsibleActionFail(f"no directory for uploads can be made on the host: {answer['stderr'].strip()}")
+        return str(lines[-1])

@@ -39,12 +39,16 @@ class Staging:
                 except KeyError:
                     source = None
                 if source is not None:
-                    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
                     with os.fdopen(descriptor, "wb") as target:
                         shutil.copyfileobj(source, target)
         if not os.path.exists(path):
             raise HostError(f"the upload with sha256 {sha256} did not arrive")
         return path
+
+    def remove(self) -> None:
+        """Remove what is left of the uploads."""
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def _mode(text: str, name: str) -> int:

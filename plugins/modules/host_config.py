@@ -433,6 +433,14 @@ def configure(host: Host, parameters: dict[str, Any]) -> tuple[list[str], Record
     """Return the checksums of files that must be uploaded first (then nothing was done), and what was done."""
     directory = parameters["_staging_directory"]
     staging = Staging(directory, parameters["_staging_archive"]) if directory else None
+    try:
+        return _configure(host, parameters, staging)
+    finally:
+        if staging:
+            staging.remove()
+
+
+def _configure(host: Host, parameters: dict[str, Any], staging: Staging | None) -> tuple[list[str], Record]:
     record = Record()
     files, packages = Files(host, parameters["files"]), Packages(host, parameters["packages"])
     units = Units(host, parameters["units"])

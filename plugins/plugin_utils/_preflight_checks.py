@@ -510,9 +510,8 @@ def mesh(site: Site) -> Iterator[Finding]:
             if entry["refused"]:
                 what = "; ".join(f"{port} {reason}" for port, reason in sorted(entry["refused"].items()))
                 active = ", ".join(firewalls.get(entry["host"], []))
-                fix = f"open the ports of {entry['host']} for the other hosts{cause}" + (
-                    f" ({active} is active)" if active else ""
-                )
+                cause = f" ({active} is active there)" if active else ""
+                fix = f"open the ports of {entry['host']} for the other hosts{cause}"
                 yield Finding(machine.name, "mesh", f"to {entry['host']}: {what}", "a connection", fix)
 
 

@@ -207,6 +207,8 @@ def test_binary_is_asked_for_then_placed(run: Run, machine: Machine, tmp_path: P
     wrong = run({"files": [item], "_staging_directory": str(staging)})
     assert "renew the bundle" in wrong["msg"]
     assert not (machine.root / "usr/local/bin/tool").exists()
+    assert not staging.exists(), "uploads do not pile up"
+    staging.mkdir()
     (staging / sha256).write_bytes(data)
     result = run({"files": [item], "_staging_directory": str(staging)})
     assert changed(result) == {"/usr/local/bin/tool": "create"}
@@ -292,8 +294,10 @@ def test_packages(run: Run, machine: Machine, tmp_path: Path) -> None:
     assert changed(run({"packages": [item]}, check=True)) == {"tool": "install"}
     assert run({"packages": [item]})["needed"] == [sha256]
     machine.write("/usr/sbin/policy-rc.d", _host_packages.POLICY_TEXT)  # left by a run that was killed
-    (tmp_path / sha256).write_bytes(data)
-    result = run({"packages": [item], "_staging_directory": str(tmp_path)})
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    (staging / sha256).write_bytes(data)
+    result = run({"packages": [item], "_staging_directory": str(staging)})
     assert changed(result) == {"tool": "install"}
     assert not (machine.root / "usr/sbin/policy-rc.d").exists()
     assert changed(run({"packages": [item]})) == {}
