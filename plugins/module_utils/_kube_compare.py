@@ -12,7 +12,8 @@ is decided by the server. Format of fieldsV1: https://kubernetes.io/docs/referen
 from __future__ import annotations
 
 import json
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Any
 
 UNCHANGED = "unchanged"
@@ -42,6 +43,8 @@ _QUANTITY_PARENTS = frozenset(
     ]
 )
 _QUANTITY_FIELDS = frozenset(("sizeLimit", "averageValue", "divisor"))
+# "1E" is exa, "1E3" is an exponent.
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([numkMGTPE]|[KMGTPE]i)?")
 _SUFFIXES = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
@@ -64,14 +67,8 @@ _SUFFIXES = {
 
 def quantity(value: Any) -> Decimal | None:
     """Read a Kubernetes quantity (``100m``, ``1.5Gi``, ``1e3``); None if it is not one."""
-    text = str(value)
-    number = text.rstrip("numkMGTPEi")
-    suffix = text[len(number) :]
-    # "1E" is exa, "1e3" and "1E3" are exponents: only a trailing letter is a suffix.
-    try:
-        return Decimal(number) * _SUFFIXES[suffix]
-    except (InvalidOperation, KeyError):
-        return None
+    found = _QUANTITY.fullmatch(str(value))
+    return Decimal(found[1]) * _SUFFIXES[found[2] or ""] if found else None
 
 
 def _entry(live: dict[str, Any], manager: str) -> dict[str, Any]:

@@ -20,6 +20,9 @@ class KubeError(Exception):
         self.message = message
         self.hint = hint
 
+    def __str__(self) -> str:
+        return self.message
+
     def as_failure(self) -> dict[str, Any]:
         """Return the ``failure`` mapping of a module's result."""
         return {"code": 0, "reason": type(self).__name__.removesuffix("Error"), "message": self.message}
