@@ -34,7 +34,8 @@ attributes:
     details: The module only reads.
 """
 
-    VAULT = r"""
+    # not VAULT: Ansible would take attributes.vault for the fragment file vault.py
+    VAULT_GROUP = r"""
 options: {}
 attributes:
   action_group:

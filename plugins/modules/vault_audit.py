@@ -20,7 +20,7 @@ description:
   - OpenBao 2.3.2 and later refuses this API unless its configuration allows it; declare the device there instead.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

@@ -19,7 +19,7 @@ description:
   - The token needs C(sudo) on C(sys/auth/<path>) to enable or disable a method.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
   - onprem.platform.vault_mount
 attributes:

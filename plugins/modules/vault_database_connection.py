@@ -22,7 +22,7 @@ description:
   - Vault merges an update into what is stored. A plugin option that is no longer given stays as it is.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

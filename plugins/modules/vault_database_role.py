@@ -18,7 +18,7 @@ description:
   - Statements are compared exactly as given, because Vault stores them unsplit.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

@@ -20,7 +20,7 @@ description:
   - A run that is killed between rotation and mark rotates once more when repeated, which does no harm.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

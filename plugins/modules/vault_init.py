@@ -23,7 +23,7 @@ description:
   - Nothing secret is returned unless O(return_keys=true).
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

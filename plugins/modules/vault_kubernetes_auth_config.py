@@ -20,7 +20,7 @@ description:
   - Vault has no way to remove the configuration but to disable the auth method.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

@@ -20,7 +20,7 @@ description:
   - Vault keeps numbers as doubles. Integers beyond 2^53 are refused; write them as text.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

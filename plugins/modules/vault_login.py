@@ -18,7 +18,7 @@ description:
   - A login changes nothing that is managed, so the module never reports a change, and it logs in in check mode too.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

@@ -19,7 +19,7 @@ description:
   - What Vault cannot change (type, O(local), O(seal_wrap)) is an error and never a silent replacement.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
   - onprem.platform.vault_mount
 attributes:

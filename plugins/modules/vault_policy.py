@@ -19,7 +19,7 @@ description:
     that exactly the given one is stored.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

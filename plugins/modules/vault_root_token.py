@@ -21,7 +21,7 @@ description:
   - A new root token can be made at any time by a quorum of unseal keys (C(vault operator generate-root)).
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:

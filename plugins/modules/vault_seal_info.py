@@ -18,7 +18,7 @@ description:
 extends_documentation_fragment:
   - onprem.platform.attributes
   - onprem.platform.attributes.info
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 options:
   peers:

@@ -20,7 +20,7 @@ description:
   - Fails when a server is still sealed at the end.
 extends_documentation_fragment:
   - onprem.platform.attributes
-  - onprem.platform.attributes.vault
+  - onprem.platform.attributes.vault_group
   - onprem.platform.vault
 attributes:
   check_mode:
