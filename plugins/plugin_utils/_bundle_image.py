@@ -18,7 +18,7 @@ A recipe is a mapping::
         epoch: 1767225600        time stamp of the layer's files, seconds since 1970
     user: "65532:65532"
     entrypoint: [...]            command, environment (a mapping), working_directory, stop_signal, ports (a list)
-    compression: none            none, gzip or zstd
+    compression: zstd            zstd, gzip or none
 
 An entry of ``files`` has its content from one of: ``artefact`` (program or tree of a component, with ``subpath`` inside
 a tree), ``source`` (file or directory below files/images), ``content`` (text). Directories are copied whole, without
@@ -39,7 +39,11 @@ from ._bundle_debian import DebianPackages
 from ._bundle_layer import MEDIA_TYPES, Layer, Node
 from ._oci_layout import OciLayout
 
-RECIPE_FORMAT = 1
+RECIPE_FORMAT = 2
+"""Part of every fingerprint: to be raised when the same recipe gives another image."""
+COMPRESSION = "zstd"
+"""Measured with containerd 2.4 on 600, 106 and 115 MB of layers: pulling costs 2.4, 0.33 and 1.7 CPU seconds, against
+3.2, 0.32 and 2.5 uncompressed and 3.6, 0.55 and 1.9 with gzip, at a quarter of the disk and network."""
 EPOCH = 1767225600
 """2026-01-01. Not zero: PHP's opcache takes a file of 1970 for one whose time it could not read."""
 TRIMMED = (
@@ -166,7 +170,7 @@ class ImageAssembler:
         :raises BundleError: the recipe is wrong, or an input is missing.
         """
         check_recipe(recipe)
-        compression = str(recipe.get("compression", "none"))
+        compression = str(recipe.get("compression", COMPRESSION))
         descriptors: list[dict[str, Any]] = []
         diff_ids: list[str] = []
         unpacked: list[int] = []

@@ -251,7 +251,7 @@ def _content(node: Node) -> IO[bytes]:
 
 def _zstd(source: Path, output: Path) -> None:
     """Compress by the zstd program, in one thread: with several, the frames depend on their number."""
-    arguments = ["zstd", "--quiet", "--force", "--single-thread", "-9", "-o", str(output), str(source)]
+    arguments = ["zstd", "--quiet", "--force", "--single-thread", "-6", "-o", str(output), str(source)]
     try:
         subprocess.run(arguments, check=True, stdin=subprocess.DEVNULL, capture_output=True)
     except FileNotFoundError as error:

@@ -151,6 +151,13 @@ def test_two_builds_of_one_recipe_have_the_same_digest(tmp_path: Path, compressi
     assert layout.references() == {"hello:1": first.digest}
 
 
+def test_layers_are_compressed_by_zstd_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:
+    result, layout = build(tmp_path, RECIPE)
+    for part in manifest_of(layout, result.digest)["layers"]:
+        assert part["mediaType"] == "application/vnd.oci.image.layer.v1.tar+zstd"
+        assert layout.blob_path(part["digest"]).read_bytes()[:4] == bytes.fromhex("28b52ffd")
+
+
 def test_every_input_shows_in_the_digest(tmp_path: Path) -> None:
     first, _layout = build(tmp_path / "one", RECIPE)
     changed = {**RECIPE, "environment": {"MODE": "other"}}
@@ -159,7 +166,7 @@ def test_every_input_shows_in_the_digest(tmp_path: Path) -> None:
 
 
 def test_layers_hold_what_the_recipe_says(tmp_path: Path) -> None:
-    result, layout = build(tmp_path, RECIPE)
+    result, layout = build(tmp_path, {**RECIPE, "compression": "none"})
     lower, upper = members(layout, result.digest)
     names = set(lower)
     assert {"usr/bin/hello", "usr/lib/libhello.so", "usr/share/doc/hello/copyright", "usr/share/big/wanted"} <= names
@@ -203,7 +210,7 @@ def test_configuration_follows_the_image_specification(tmp_path: Path) -> None:
 
 def test_a_layers_epoch_is_its_own(tmp_path: Path) -> None:
     layers = [RECIPE["layers"][0], {**RECIPE["layers"][1], "epoch": 1}]
-    result, layout = build(tmp_path, {**RECIPE, "layers": layers})
+    result, layout = build(tmp_path, {**RECIPE, "layers": layers, "compression": "gzip"})
     lower, upper = members(layout, result.digest)
     assert lower["usr/bin/another"][0].mtime == image.EPOCH
     assert upper["srv/app/index"][0].mtime == 1
