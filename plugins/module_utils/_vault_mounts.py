@@ -136,6 +136,21 @@ def plan_mount(client: VaultClient, collection: str, parameters: Mapping[str, An
     return plan_present(path, current, difference, lambda: client.write(f"{collection}/{path}/tune", tune))
 
 
+def list_mounts(client: VaultClient, collection: str, path: str | None) -> list[dict[str, Any]]:
+    """Return the mounts of ``sys/mounts`` or ``sys/auth`` as they are configured, or the one at path."""
+    keys = ("type", "description", "accessor", "local", "seal_wrap")
+    return [
+        {
+            "path": name.rstrip("/"),
+            **{key: mount.get(key) for key in keys},
+            "options": mount.get("options") or {},
+            "config": mount.get("config") or {},
+        }
+        for name, mount in sorted((client.read(collection) or {}).items())
+        if path is None or name == f"{path.strip('/')}/"
+    ]
+
+
 def reconcile_mount(module: VaultModule, collection: str, kind: str) -> dict[str, Any]:
     """Bring the module's mount about."""
     return carry_out(module, kind, [plan_mount(module.client(), collection, module.params)])

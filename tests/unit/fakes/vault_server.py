@@ -218,6 +218,7 @@ class FakeVault:
             (r"sys/(mounts|auth)/(.+)/tune", self._tune),
             (r"sys/(mounts|auth)/(.+)", self._mount),
             (r"sys/internal/ui/mounts/(.+)", self._mount_information),
+            (r"sys/policies/acl", lambda *_arguments: {"data": {"keys": sorted([*self.state.policies, "root"])}}),
             (r"sys/policies/acl/(.+)", self._policy),
             (r"sys/audit", lambda *_arguments: {"data": self.state.audit}),
             (r"sys/audit/(.+)", self._audit),
