@@ -10,7 +10,9 @@ Only the Python standard library is used, because a node has nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import grp
 import hashlib
 import os
@@ -19,7 +21,7 @@ import pwd
 import stat
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +111,31 @@ class Host:
             output = (done.stderr.strip() or done.stdout.strip())[-2000:]
             raise HostError(f"'{' '.join(argv)}' ended with code {done.returncode}: {output}")
         return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def exclusive(path: str, what: str, seconds: float = 300) -> Iterator[None]:
+    """Hold a lock file (fcntl(2), as dpkg does) while the block runs; wait for another holder up to ``seconds``.
+
+    A module whose controller was killed goes on until its end; the next run must not meet it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+
+        def locked() -> bool:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+            return True
+
+        if not wait_until(locked, seconds):
+            raise HostError(
+                f"{what} is still locked by another process after {seconds:.0f} s ({path}): see fuser {path}"
+            )
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def valid_path(path: str) -> str:

@@ -8,12 +8,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
-from ._host import Host, HostError, Record, file_sha256, write_file
+from ._host import Host, HostError, Record, exclusive, file_sha256, write_file
 from ._host_files import Staging
 
+# The protocol of dpkg and apt: who holds this lock tells dpkg so by DPKG_FRONTEND_LOCKED.
+LOCK_FILE = "/var/lib/dpkg/lock-frontend"
 POLICY_FILE = "/usr/sbin/policy-rc.d"
 # invoke-rc.d and deb-systemd-invoke ask this file; 101 means "not allowed": no package starts a service of its own
 # accord. The mark lets the next run remove the file when this one is killed.
@@ -107,19 +108,24 @@ class Packages:
             os.rename(path, named)
             files.append(named)
         policy = self.host.path(POLICY_FILE)
-        own_policy = not os.path.lexists(policy)
-        if own_policy:
-            write_file(policy, POLICY_TEXT.encode(), 0o755, 0, 0)
-        environment: Mapping[str, str] = {"DEBIAN_FRONTEND": "noninteractive", "DEBCONF_NONINTERACTIVE_SEEN": "true"}
-        try:
-            self.host.run(["dpkg", "--force-confdef", "--force-confold", "--install", *files], environment=environment)
-        except HostError as error:
-            raise HostError(
-                f"packages {', '.join(item['name'] for item in missing)} were not installed: {error}"
-            ) from None
-        finally:
+        environment = {
+            "DEBIAN_FRONTEND": "noninteractive",
+            "DEBCONF_NONINTERACTIVE_SEEN": "true",
+            "DPKG_FRONTEND_LOCKED": "1",
+        }
+        command = ["dpkg", "--force-confdef", "--force-confold", "--install", *files]
+        with exclusive(self.host.path(LOCK_FILE), "the package database"):
+            own_policy = not os.path.lexists(policy)
             if own_policy:
-                os.unlink(policy)
+                write_file(policy, POLICY_TEXT.encode(), 0o755, 0, 0)
+            try:
+                self.host.run(command, environment=environment)
+            except HostError as error:
+                names = ", ".join(item["name"] for item in missing)
+                raise HostError(f"packages {names} were not installed: {error}") from None
+            finally:
+                if own_policy:
+                    os.unlink(policy)
         self._installed = None
 
     def _remove_policy(self) -> None:

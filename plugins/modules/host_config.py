@@ -338,13 +338,14 @@ uploaded:
 """
 
 import base64
+import contextlib
 import json
 import zlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._host import Host, HostError, Record, valid_path
+from ..module_utils._host import Host, HostError, Record, exclusive, valid_path
 from ..module_utils._host_files import Files, Staging, apply_absent, apply_directories, apply_links
 from ..module_utils._host_packages import Packages
 from ..module_utils._host_system import (
@@ -355,6 +356,8 @@ from ..module_utils._host_system import (
     apply_users,
 )
 from ..module_utils._host_units import Units
+
+LOCK_FILE = "/run/onprem-platform.lock"
 
 
 def _items(**options: Any) -> dict[str, Any]:
@@ -433,11 +436,13 @@ def configure(host: Host, parameters: dict[str, Any]) -> tuple[list[str], Record
     """Return the checksums of files that must be uploaded first (then nothing was done), and what was done."""
     directory = parameters["_staging_directory"]
     staging = Staging(directory, parameters["_staging_archive"]) if directory else None
-    try:
-        return _configure(host, parameters, staging)
-    finally:
-        if staging:
-            staging.remove()
+    lock = contextlib.nullcontext() if host.check else exclusive(host.path(LOCK_FILE), "the configuration of this host")
+    with lock:
+        try:
+            return _configure(host, parameters, staging)
+        finally:
+            if staging:
+                staging.remove()
 
 
 def _configure(host: Host, parameters: dict[str, Any], staging: Staging | None) -> tuple[list[str], Record]:

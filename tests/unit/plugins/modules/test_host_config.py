@@ -93,6 +93,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """The host of the test; the module acts on it instead of on this computer."""
     machine = Machine(tmp_path / "root")
     machine.root.mkdir()
+    machine.write("/var/lib/dpkg/lock-frontend", "")
+    (machine.root / "run").mkdir()
     machine.write("/etc/os-release", 'ID=debian\nVERSION_ID="12"\n')
 
     def run(self: _host.Host, argv: list[str], accept: Any = (0,), environment: Any = None) -> _host.CommandResult:
@@ -361,3 +363,18 @@ def test_refused_permission_is_one_message(run: Run, machine: Machine, monkeypat
 
     monkeypatch.setattr(os, "open", refuse)
     assert "Permission denied" in run({"files": [{"path": "/etc/a", "content": "x", **OWN}]})["msg"]
+
+
+def test_waits_for_a_module_that_still_runs(machine: Machine) -> None:
+    path = str(machine.root / "run/lock")
+    with _host.exclusive(path, "this"):
+        child = os.fork()
+        if not child:
+            try:
+                with _host.exclusive(path, "this", 0.3):
+                    os._exit(1)
+            except _host.HostError:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with _host.exclusive(path, "this", 0.3):
+        pass
