@@ -15,7 +15,7 @@ from ._kube_client import KubeClient
 from ._kube_config import CONNECTION_ARGUMENTS, kubeconfig_secrets, load_connection
 from ._kube_diagnose import Diagnoser
 from ._kube_documents import Document, public_view
-from ._kube_errors import KubeError
+from ._kube_errors import KubeConnectionError, KubeError
 from ._kube_resources import Resources
 from ._kube_wait import Waiter
 
@@ -69,10 +69,15 @@ class KubeModule(AnsibleModule):  # type: ignore[misc]
         kubeconfig = self.params.get("kubeconfig")
         missing = isinstance(kubeconfig, str) and not os.path.exists(os.path.expanduser(kubeconfig))
         if not missing:
+            patience, self.client.connection.retry_timeout = self.client.connection.retry_timeout, 1.0
             try:
                 self.client.get("/version")
-            except KubeError as error:
-                missing = not hasattr(error, "code")
+            except KubeConnectionError:
+                missing = True
+            except KubeError:
+                # Whatever it answers, there is a server.
+                missing = False
+            self.client.connection.retry_timeout = patience
         if missing:
             self.warn("There is no cluster yet: every object is reported as if it had to be created.")
         return missing
