@@ -31,9 +31,12 @@ RESET_LEFTOVERS = (
     "/etc/kubernetes/tmp",
     "/var/log/kubernetes",
     "/var/run/cilium",
+    "/sys/fs/bpf/cilium",
+    "/sys/fs/bpf/tc/globals/cilium_*",
     "/run/flannel",
 )
 RESET_LINKS = ("cilium_vxlan", "cilium_host", "cilium_net", "cni0", "flannel.1", "kube-ipvs0")
+RESET_CHAINS = ("CILIUM_", "KUBE-")
 RESET_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"), ("ip", "flannel-ipv4"), ("ip6", "flannel-ipv6"))
 
 
@@ -143,9 +146,10 @@ def join(target: Target, report: Report, reset_first: bool) -> None:
     raise KubeadmError(failure)
 
 
-def reset(target: Target, report: Report) -> None:
-    """Remove everything that kubeadm put on this host; its own etcd member first, while it can."""
-    done = runner.run(["kubeadm", "reset", "--force"], 180)
+def reset(target: Target, report: Report, whole_cluster: bool = False) -> None:
+    """Remove everything that kubeadm put on this host; its own etcd member first, unless all members go."""
+    skipped = ["--skip-phases=remove-etcd-member"] if whole_cluster else []
+    done = runner.run(["kubeadm", "reset", "--force", *skipped], 180)
     if done.code != 0:
         raise KubeadmError(_failure("kubeadm reset", done))
     _unmount(target.kubelet_directory)
@@ -156,9 +160,12 @@ def reset(target: Target, report: Report) -> None:
     report.actions.append("reset the host")
 
 
-def remove(target: Target, report: Report) -> None:
+def remove(target: Target, report: Report, whole_cluster: bool) -> None:
     """Reset and clear what reset and the CNI plugin leave: files, links, packet filter tables."""
-    reset(target, report)
+    if shutil.which("kubeadm"):
+        reset(target, report, whole_cluster)
+    else:
+        report.actions.append("cleared the host, which has no kubeadm")
     for pattern in RESET_LEFTOVERS:
         for path in glob.glob(pattern):
             if os.path.isdir(path) and not os.path.islink(path):
@@ -172,6 +179,8 @@ def remove(target: Target, report: Report) -> None:
     for family, table in RESET_TABLES:
         with contextlib.suppress(FileNotFoundError):
             subprocess.run(["nft", "delete", "table", family, table], capture_output=True, check=False, timeout=30)
+    for command in ("iptables", "ip6tables"):
+        _drop_chains(command)
 
 
 def something_to_remove(target: Target) -> list[str]:
@@ -247,6 +256,18 @@ def _failure(what: str, done: runner.Run) -> str:
     kubelet = runner.kubelet_lines()
     tail = f"\nLast messages of the kubelet:\n{kubelet}" if kubelet else ""
     return f"{what} {reason}:\n{done.last_lines()}{tail}"
+
+
+def _drop_chains(command: str) -> None:
+    """Take the chains of the CNI plugin and of the kubelet out of the packet filter; all other rules stay."""
+    if shutil.which(f"{command}-save") is None:
+        return
+    saved = subprocess.run([f"{command}-save"], capture_output=True, text=True, check=False, timeout=30).stdout
+    lines = saved.splitlines()
+    kept = [line for line in lines if not any(prefix in line for prefix in RESET_CHAINS)]
+    if len(kept) < len(lines):
+        rules = "\n".join([*kept, ""])
+        subprocess.run([f"{command}-restore"], input=rules, capture_output=True, text=True, check=False, timeout=30)
 
 
 def _unmount(directory: str) -> None:

@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import re
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ._kubeadm_api import KubeadmError, memory_file
 
+LOCK_FILE = "/run/onprem-platform/kubeadm.lock"
 _PHASE = re.compile(r"^\[([a-z0-9-]+)\]")
 
 
@@ -32,6 +35,38 @@ class Run:
     def last_lines(self, count: int = 12) -> str:
         """The end of the output, for an error message."""
         return "\n".join(self.output[-count:])
+
+
+# Descriptors that every command inherits: a command that outlives this process keeps the host's lock.
+_inherited: list[int] = []
+
+
+@contextlib.contextmanager
+def host_lock(timeout: float, path: str = LOCK_FILE) -> Iterator[None]:
+    """Hold the lock that says: kubeadm works on this host.
+
+    When a run is killed on the controller, what it started on the host goes on. The next run waits here for its end
+    instead of judging a half-made state. The kernel frees the lock with its last holder. Raises KubeadmError.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    deadline = time.monotonic() + timeout
+    with open(path, "a", encoding="ascii") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise KubeadmError(
+                        f"kubeadm, started by another run, still works on this host after {timeout:.0f} s. "
+                        "Look at it with: ps -C kubeadm -f"
+                    ) from None
+                time.sleep(0.5)
+        _inherited.append(stream.fileno())
+        try:
+            yield
+        finally:
+            _inherited.remove(stream.fileno())
 
 
 def documents_text(documents: Sequence[Mapping[str, Any]]) -> str:
@@ -72,7 +107,7 @@ def run(arguments: Sequence[str], timeout: float, descriptors: Sequence[int] = (
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            pass_fds=tuple(descriptors),
+            pass_fds=(*descriptors, *_inherited),
         )
     except FileNotFoundError as error:
         raise KubeadmError(f"{arguments[0]} is not installed on this host") from error

@@ -43,6 +43,10 @@ options:
         as after a start of the host.
     type: int
     default: 90
+  running_timeout:
+    description: Seconds to wait for the end of what a killed run started on this host.
+    type: int
+    default: 600
   kubernetes_directory:
     description: Directory of kubeadm's files.
     type: path
@@ -148,6 +152,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _kubeadm_state as state
+from ..module_utils._kubeadm_api import KubeadmError
+from ..module_utils._kubeadm_run import host_lock
 
 ARGUMENTS = {
     "node_name": {"type": "str", "required": True},
@@ -155,6 +161,7 @@ ARGUMENTS = {
     "bind_port": {"type": "int", "default": 6443},
     "control_plane": {"type": "bool", "default": False},
     "starting_timeout": {"type": "int", "default": 90},
+    "running_timeout": {"type": "int", "default": 600},
     "kubernetes_directory": {"type": "path", "default": "/etc/kubernetes"},
     "kubelet_directory": {"type": "path", "default": "/var/lib/kubelet"},
     "etcd_directory": {"type": "path", "default": "/var/lib/etcd"},
@@ -183,7 +190,12 @@ def gather(parameters: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    module.exit_json(changed=False, **gather(module.params))
+    try:
+        with host_lock(module.params["running_timeout"]):
+            facts = gather(module.params)
+    except KubeadmError as error:
+        module.fail_json(msg=f"{module.params['node_name']}: {error}")
+    module.exit_json(changed=False, **facts)
 
 
 if __name__ == "__main__":

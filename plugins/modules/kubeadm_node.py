@@ -81,6 +81,12 @@ options:
     description: Reset the host before it joins, because an earlier join was not finished.
     type: bool
     default: false
+  whole_cluster:
+    description:
+      - With O(state=absent), all control planes are reset in this run, so etcd members need not be removed.
+      - Without it a control plane takes its member out of etcd first.
+    type: bool
+    default: false
   timeout:
     description: Seconds that each kubeadm command may take.
     type: int
@@ -142,12 +148,14 @@ phases:
     seconds: {description: How long it took., type: float}
 """
 
+import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _kubeadm_node as node
 from ..module_utils._kubeadm_api import KubeadmError
+from ..module_utils._kubeadm_run import host_lock
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -162,6 +170,7 @@ ARGUMENTS = {
     "ca_certificate": {"type": "str"},
     "resume": {"type": "bool", "default": False},
     "reset_first": {"type": "bool", "default": False},
+    "whole_cluster": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
 }
 
@@ -192,7 +201,7 @@ def ensure(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if remains and check_mode:
             report.actions.append("reset the host")
         elif remains:
-            node.remove(target, report)
+            node.remove(target, report, parameters["whole_cluster"])
         before = "\n".join(remains)
     else:
         files = node.files_of(target)
@@ -230,9 +239,11 @@ def main() -> None:
         if missing:
             module.fail_json(msg=f"role={parameters['role']} needs: {', '.join(missing)}")
     try:
-        module.exit_json(**ensure(parameters, module.check_mode))
+        with contextlib.nullcontext() if module.check_mode else host_lock(parameters["timeout"]):
+            result = ensure(parameters, module.check_mode)
     except KubeadmError as error:
         module.fail_json(msg=f"{parameters['node_name']}: {error}")
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":
