@@ -142,6 +142,17 @@ class Cache:
         finally:
             remove_tree(directory)
 
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """Yield a private directory beside the objects, so that moving a product into the cache is a rename."""
+        parent = self.directory / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
+        try:
+            yield directory
+        finally:
+            remove_tree(directory)
+
     def require_space(self, wanted: float) -> None:
         """Check that the file system has room for a build.
 

@@ -97,14 +97,22 @@ class GoBuilder:
                     done[name] = cached
             return [item for name, item in wanted.items() if name not in done]
 
-        if look():
+        missing = look()
+        trees = [item for item in missing if isinstance(item, Tree)]
+        if trees:
+            # A tree is one download: it does not wait for another run that compiles.
+            with self.cache.scratch(component.name) as work:
+                session = _Session(self, component, work)
+                for tree in trees:
+                    done[tree.name] = session.produce(tree)
+        if len(trees) < len(missing):
             # One build at a time per cache: two would only share the processors and double the disk they need.
             with self.cache.lock("build", self.report):
-                missing = look()
-                if missing:
+                programs = look()
+                if programs:
                     with self.cache.work_directory(component.name) as work:
                         session = _Session(self, component, work)
-                        for item in missing:
+                        for item in programs:
                             done[item.name] = session.produce(item)
         return done
 

@@ -5,10 +5,7 @@
 from __future__ import annotations
 
 import fnmatch
-import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ..module_utils._oci import Layout, OciError, archive, directory_files
@@ -97,14 +94,6 @@ class Workshop:
         component, item = self.item(name)
         return self.go.build(component, [item])[name].content
 
-    @contextmanager
-    def scratch(self, name: str) -> Iterator[Path]:
-        """Yield a private directory beside the cache's objects, so that moving into the cache is a rename."""
-        parent = self.cache.directory / "scratch"
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=parent) as directory:
-            yield Path(directory)
-
 
 class Kind(ABC):
     """One kind of artefact."""
@@ -182,7 +171,7 @@ class ChartKind(FileKind):
         if content is None:
             content = self.content(artefact, producer)
             if producer == "source":
-                with self.workshop.scratch(artefact.name) as scratch:
+                with self.workshop.cache.scratch(artefact.name) as scratch:
                     packed = scratch / "chart.tgz"
                     packed.write_bytes(package_chart(artefact.name, content.content / str(artefact.source["path"])))
                     content = cache.put(key, packed, {"name": artefact.name})
@@ -210,7 +199,7 @@ class ManifestKind(FileKind):
             kubectl = self.workshop.input("kubectl")
             kubectl.chmod(0o755)
             documents = [run_tool([str(kubectl), "kustomize", str(tree / part)]) for part in artefact.kustomize]
-            with self.workshop.scratch(artefact.name) as scratch:
+            with self.workshop.cache.scratch(artefact.name) as scratch:
                 joined = scratch / "manifest.yaml"
                 joined.write_text(
                     "---\n".join(document.rstrip("\n") + "\n" for document in documents), encoding="utf-8"
@@ -245,7 +234,7 @@ class ImageKind(Kind):
         reference = _reference(artefact)
         cached = self.workshop.cache.get(self.key(artefact, producer))
         if cached is None:
-            with self.workshop.scratch(artefact.name) as scratch:
+            with self.workshop.cache.scratch(artefact.name) as scratch:
                 layout = OciLayout(scratch / "layout")
                 if producer == "upstream":
                     self.workshop.upstream.image(artefact.address, artefact.digest, layout, reference)
@@ -343,5 +332,10 @@ def _reference(artefact: Artefact) -> str:
 
 def _labels(artefact: Artefact) -> dict[str, str]:
     """Return labels of the image specification's annotation keys."""
-    labels = {"title": artefact.name, "version": artefact.version, "licenses": artefact.licence}
+    labels = {
+        "title": artefact.name,
+        "version": artefact.version,
+        "licenses": artefact.licence,
+        "source": "https://github.com/onprem-platform/onprem.platform",
+    }
     return {f"org.opencontainers.image.{key}": value for key, value in labels.items()}

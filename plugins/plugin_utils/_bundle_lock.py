@@ -279,7 +279,7 @@ def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Ar
     source = dict(values.get("source") or {})
     differs = list(values.get("differs_from_upstream") or [])
     for component in components.values():
-        if source.get("item") is not None and component.item(str(source["item"])) is not None:
+        if any(component.item(name) is not None for name in _inputs(source)):
             differs += component.differs_from_upstream
     more: dict[str, Any] = {"source": source, "differs_from_upstream": tuple(differs)}
     upstream = values.get("upstream")
@@ -304,6 +304,12 @@ def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Ar
     if not source and not upstream:
         raise BundleError(f"{where}: has neither upstream nor source.")
     return Artefact(kind, values["name"], values["version"], values["licence"], notice=values.get("notice", ""), **more)
+
+
+def _inputs(source: Mapping[str, Any]) -> list[str]:
+    """Return the names of programs and trees that a recipe is made of: one item, or the files of an image's layers."""
+    files = [entry for layer in source.get("layers", ()) for entry in layer.get("files", ())]
+    return [str(name) for name in (source.get("item"), *(entry.get("artefact") for entry in files)) if name is not None]
 
 
 def _check_name(where: str, name: str) -> None:

@@ -35,6 +35,8 @@ from ._bundle_lock import Download
 from ._oci_layout import OciLayout
 
 INDEXES = (MEDIA_TYPE_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
+READ = 1 << 16
+"""Bytes per read: what a broken connection loses at most."""
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 _REFERENCE = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>[^/]+)/(?P<repository>[^:@]+):(?P<tag>[^:@/]+)")
 
@@ -257,7 +259,7 @@ class Upstream:
         total = have + int(length) if length else None
         reported, last = have, time.monotonic()
         try:
-            for chunk in response.iter_content(CHUNK):
+            for chunk in response.iter_content(READ):
                 stream.write(chunk)
                 reported += len(chunk)
                 if time.monotonic() - last > 5:
@@ -344,9 +346,10 @@ def _member(archive: Path, member: str) -> Path:
             return target
         with tarfile.open(archive) as tarred:
             entries = {entry.name.removeprefix("./"): entry for entry in tarred.getmembers()}
-            if entries[member].isdir():
-                for name, entry in entries.items():
-                    if name.startswith(f"{member}/") and (entry.isfile() or entry.isdir()):
+            below = {name: entry for name, entry in entries.items() if name.startswith(f"{member}/")}
+            if below:
+                for name, entry in below.items():
+                    if entry.isfile() or entry.isdir():
                         entry.name = name.removeprefix(f"{member}/")
                         tarred.extract(entry, target, filter="data")
                 return target

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building from source with the real compiler, on a module that needs no network; keys; edits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.onprem.platform.plugins.plugin_utils import _bundle_go
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_cache import Cache
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_go import GoBuilder
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_lock import Component, Edit, Program, Tree
+
+MAIN = """package main
+
+var version = "unset"
+
+func main() { println("tool", version) }
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """Return a directory with one wrapper module that replaces its tool by a directory beside it."""
+    wrapper = tmp_path / "sources" / "tool"
+    (wrapper / "module" / "config").mkdir(parents=True)
+    (wrapper / "go.mod").write_text(
+        "module example.org/wrapper\n\ngo 1.21\n\nrequire example.org/tool v1.0.0\n\n"
+        "replace example.org/tool => ./module\n",
+        encoding="utf-8",
+    )
+    (wrapper / "go.sum").write_text("", encoding="utf-8")
+    (wrapper / "module" / "go.mod").write_text("module example.org/tool\n\ngo 1.21\n", encoding="utf-8")
+    (wrapper / "module" / "main.go").write_text(MAIN, encoding="utf-8")
+    return tmp_path / "sources"
+
+
+TOOL = Program("tool", prints="tool v1.0.0", package="example.org/tool")
+COMPONENT = Component(
+    name="tool",
+    module="example.org/tool",
+    version="v1.0.0",
+    licence="MIT",
+    ldflags=("-s -w", "-X main.version=v1.0.0"),
+    programs={"tool": TOOL},
+)
+
+
+@pytest.fixture
+def builder(sources: Path, tmp_path: Path) -> GoBuilder:
+    """Return a builder with an empty cache."""
+    return GoBuilder.create(Cache(tmp_path / "cache"), sources, lambda _line: None)
+
+
+def test_program_is_built_checked_and_cached(builder: GoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = builder.build(COMPONENT, [TOOL])["tool"]
+    assert built.content.read_bytes()[:4] == b"\x7fELF"
+    assert (built.meta["component"], built.meta["name"]) == ("tool", "tool")
+    assert list(builder.cache.work.iterdir()) == [], "the module and build caches are gone"
+    monkeypatch.setattr(_bundle_go, "_Session", None)
+    assert builder.build(COMPONENT, [TOOL])["tool"].meta == built.meta
+
+
+@pytest.mark.long
+def test_equal_recipes_give_equal_bytes(sources: Path, tmp_path: Path) -> None:
+    digests = {
+        GoBuilder.create(Cache(tmp_path / name), sources, lambda _line: None)
+        .build(COMPONENT, [TOOL])["tool"]
+        .meta["sha256"]
+        for name in ("one", "two")
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.long
+def test_program_that_says_something_else_is_not_stored(builder: GoBuilder) -> None:
+    wrong = dataclasses.replace(TOOL, prints="tool v2")
+    with pytest.raises(BundleError, match=r"does not print 'tool v2'; it printed: 'tool v1\.0\.0"):
+        builder.build(COMPONENT, [wrong])
+    assert builder.cache.get(builder.key(COMPONENT, wrong)) is None
+    assert list(builder.cache.work.iterdir()) == []
+
+
+@pytest.mark.long
+def test_compiler_error_is_shown(builder: GoBuilder, sources: Path) -> None:
+    (sources / "tool" / "module" / "main.go").write_text("package main\nfunc main() { nothing() }\n", encoding="utf-8")
+    with pytest.raises(BundleError, match="undefined: nothing"):
+        builder.build(COMPONENT, [TOOL])
+
+
+def test_incomplete_go_mod_is_refused_not_completed(builder: GoBuilder, sources: Path) -> None:
+    path = sources / "tool" / "go.mod"
+    path.write_text(path.read_text(encoding="utf-8").replace("require example.org/tool v1.0.0\n", ""), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"go get example\.org/tool|go: updates to go\.mod needed|no required module"):
+        builder.build(COMPONENT, [TOOL])
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "ldflags": {"ldflags": ("-s",)},
+    "tags": {"tags": ("netgo",)},
+    "cgo": {"cgo": True},
+    "copied module": {"copy_sum": "h1:x"},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_key_follows_the_recipe(builder: GoBuilder, change: dict[str, Any]) -> None:
+    assert builder.key(dataclasses.replace(COMPONENT, **change), TOOL) != builder.key(COMPONENT, TOOL)
+
+
+def test_key_follows_files_package_and_go_but_nothing_else(builder: GoBuilder, sources: Path) -> None:
+    key = builder.key(COMPONENT, TOOL)
+    same = dataclasses.replace(COMPONENT, licence="X", differs_from_upstream=("y",), trees={"t": Tree("t", ("a",))})
+    assert builder.key(same, dataclasses.replace(TOOL, arguments=("-v",), prints="other")) == key
+    assert builder.key(COMPONENT, dataclasses.replace(TOOL, package="example.org/tool/cmd")) != key
+    assert dataclasses.replace(builder, go_version="go1.99").key(COMPONENT, TOOL) != key
+    (sources / "tool" / "go.sum").write_text("example.org/x v1 h1:y\n", encoding="utf-8")
+    assert builder.key(COMPONENT, TOOL) != key
+
+
+def test_shipped_keys_are_what_they_were() -> None:
+    """A key that changes by accident compiles everything anew for every user."""
+    component = dataclasses.replace(COMPONENT, name="absent")
+    builder = GoBuilder(Cache(Path("/nonexistent")), Path("/nonexistent"), "go1.26.8", lambda _line: None)
+    assert builder.key(component, TOOL) == "74728511191305488b38f67dac6babb679c86850cd78c910860f7290ce4f61db"
+
+
+@pytest.fixture
+def downloads(builder: GoBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Replace the download of a module by a directory of this machine; the checksum is what the Go tool would say."""
+    module = tmp_path / "downloaded"
+    (module / "config").mkdir(parents=True)
+    (module / "config" / "a.yaml").write_text("a: 1\n", encoding="utf-8")
+    (module / "main.go").write_text(MAIN, encoding="utf-8")
+    (module / "main.go").chmod(0o444)
+    (module / "go.mod").write_text("module example.org/tool\n\ngo 1.21\n", encoding="utf-8")
+    (module / "pause.c").write_text(
+        '#include <stdio.h>\nint main(void) { puts("pause " VERSION); }\n', encoding="utf-8"
+    )
+    real = _bundle_go.run_tool
+
+    def run_tool(arguments: list[str], **options: Any) -> str:
+        if arguments[1:3] == ["mod", "download"]:
+            return json.dumps({"Dir": str(module), "Sum": "h1:right"})
+        return real(arguments, **options)
+
+    monkeypatch.setattr(_bundle_go, "run_tool", run_tool)
+    return module
+
+
+def test_edits_are_applied_to_a_copy(builder: GoBuilder, sources: Path, downloads: Path) -> None:
+    go_mod = sources / "tool" / "go.mod"
+    go_mod.write_text(go_mod.read_text(encoding="utf-8").replace("./module", "./src"), encoding="utf-8")
+    edited = dataclasses.replace(
+        COMPONENT, copy_sum="h1:right", edits=(Edit("main.go", '"tool", version', '"tool", version, "edited"'),)
+    )
+    program = dataclasses.replace(TOOL, prints="tool v1.0.0 edited")
+    assert builder.build(edited, [program])["tool"].meta["size"] > 0
+    assert (downloads / "main.go").read_text(encoding="utf-8") == MAIN
+
+
+@pytest.mark.parametrize("old", ["not there", "version"])
+def test_edit_that_does_not_fit_once_is_refused(builder: GoBuilder, downloads: Path, old: str) -> None:
+    edited = dataclasses.replace(COMPONENT, copy_sum="h1:right", edits=(Edit("main.go", old, "x"),))
+    with pytest.raises(BundleError, match=r"expects its old text once, found it [02] times"):
+        builder.build(edited, [TOOL])
+
+
+def test_copied_module_with_another_checksum_is_refused(builder: GoBuilder, downloads: Path) -> None:
+    with pytest.raises(BundleError, match="checksum is h1:right, the lock says h1:wrong"):
+        builder.build(dataclasses.replace(COMPONENT, copy_sum="h1:wrong"), [TOOL])
+
+
+def test_tree_and_c_program_come_from_the_module(builder: GoBuilder, downloads: Path) -> None:
+    tree = Tree("tool-config", ("config",))
+    flags = ("-Os", "-static", '-DVERSION="v3"')
+    pause = Program("pause", prints="pause v3", c_source="pause.c", flags=flags)
+    built = builder.build(COMPONENT, [tree, pause])
+    assert (built["tool-config"].content / "config" / "a.yaml").read_text(encoding="utf-8") == "a: 1\n"
+    assert built["pause"].content.read_bytes()[:4] == b"\x7fELF"
+    with pytest.raises(BundleError, match=r"example\.org/tool v1\.0\.0 has no absent"):
+        builder.build(COMPONENT, [Tree("other", ("absent",))])
+
+
+def test_missing_go_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_bundle_go.shutil, "which", lambda _name, **_options: None)
+    with pytest.raises(BundleError, match="Building from source needs Go"):
+        _bundle_go.go_command()
