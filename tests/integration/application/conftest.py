@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The demonstration application, run for real: Debian's PHP, nginx, MariaDB and Valkey in containers.
 
-The containers have what the chart gives its pods: user 10001, read-only root file system, no capabilities, a writable
-/tmp. They share the machine's loopback. Needs root, podman with runc, and mmdebstrap (once, for the root directory).
+Every test runs twice: with the source on Debian's packages, and with the images of the bundle. The containers have what
+the chart gives its pods: user 10001, read-only root file system, no capabilities, a writable /tmp. They share the
+machine's loopback. Needs root, podman with runc, mmdebstrap (once, for the root directory), and `make bundle`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import tarfile
 import time
 import urllib.error
 import urllib.parse
@@ -54,15 +56,15 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Return the condition's first true value; fail after that many seconds."""
+def wait_until(condition: Callable[[], Any], seconds: float, what: str, log: Callable[[], str] = str) -> Any:
+    """Return the condition's first true value; fail after that many seconds, with the log."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
         time.sleep(0.1)
-    pytest.fail(f"{what}: not within {seconds} s")
+    pytest.fail(f"{what}: not within {seconds} s\n{log()}")
 
 
 @dataclass
@@ -105,7 +107,7 @@ class Containers:
     def podman(self, *arguments: str, **options: Any) -> Completed:
         return run("podman", "--runtime", "/usr/sbin/runc", *arguments, **options)
 
-    def _run(self, mounts: dict[str, Path], environment: dict[str, str]) -> list[str]:
+    def _run(self, root: Path | None, mounts: dict[str, Path], environment: dict[str, str]) -> list[str]:
         arguments = ["--network", "host", "--read-only", "--read-only-tmpfs=false", "--user", f"{USER}:{USER}"]
         arguments += ["--cap-drop", "all", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp:rw,mode=1777"]
         arguments += ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
@@ -113,16 +115,24 @@ class Containers:
             arguments += ["--volume", f"{source}:{target}"]
         for name, value in environment.items():
             arguments += ["--env", f"{name}={value}"]
-        return [*arguments, "--rootfs", str(self.root)]
+        return [*arguments, "--rootfs", str(root or self.root)]
 
-    def once(self, *command: str, mounts: dict[str, Path], environment: dict[str, str]) -> Completed:
+    def once(
+        self, *command: str, mounts: dict[str, Path], environment: dict[str, str], root: Path | None = None
+    ) -> Completed:
         """Run one command to its end."""
-        return self.podman("run", "--rm", *self._run(mounts, environment), *command)
+        return self.podman("run", "--rm", *self._run(root, mounts, environment), *command)
 
-    def start(self, *command: str, mounts: dict[str, Path], environment: dict[str, str] | None = None) -> str:
+    def start(
+        self,
+        *command: str,
+        mounts: dict[str, Path],
+        environment: dict[str, str] | None = None,
+        root: Path | None = None,
+    ) -> str:
         """Start a service and return its name."""
         name = f"{self.prefix}-{len(self.names)}"
-        result = self.podman("run", "--detach", "--name", name, *self._run(mounts, environment or {}), *command)
+        result = self.podman("run", "--detach", "--name", name, *self._run(root, mounts, environment or {}), *command)
         assert result.returncode == 0, result.stderr
         self.names.append(name)
         return name
@@ -159,18 +169,48 @@ class Database:
     def create_user(self) -> dict[str, str]:
         """Create a user as the database engine does, and return the variables that name it."""
         user, password = f"v-app-{secrets.token_hex(6)}", secrets.token_urlsafe(24)
-        self.sql(
-            f"CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'; GRANT {PRIVILEGES} ON laravel_demo.* TO '{user}'@'%';"
-        )
+        self.sql(f"CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'")
+        self.sql(f"GRANT {PRIVILEGES} ON laravel_demo.* TO '{user}'@'%'")
         return {"DB_USERNAME": user, "DB_PASSWORD": password}
 
     def drop_user(self, credentials: dict[str, str]) -> None:
         self.sql(f"DROP USER '{credentials['DB_USERNAME']}'@'%';")
 
 
+class BundledImages:
+    """The images of the bundle, unpacked."""
+
+    def __init__(self, directory: Path) -> None:
+        self.layout = directory / "images"
+        if not (self.layout / "index.json").exists():
+            pytest.fail(f"There is no bundle in {directory}: run `make bundle` first.")
+
+    def _json(self, digest: str) -> Any:
+        return json.loads(self._blob(digest).read_text())
+
+    def _blob(self, digest: str) -> Path:
+        return self.layout / "blobs" / digest.replace(":", "/")
+
+    def unpack(self, reference: str, place: Path) -> list[str]:
+        """Write the image's files below the place, and return the command that it runs."""
+        index = json.loads((self.layout / "index.json").read_text())
+        names = {entry["annotations"]["org.opencontainers.image.ref.name"]: entry for entry in index["manifests"]}
+        manifest = self._json(names[reference]["digest"])
+        for layer in manifest["layers"]:
+            with tarfile.open(self._blob(layer["digest"])) as archive:
+                archive.extractall(place, filter="fully_trusted")  # noqa: S202 - our own image
+        config = self._json(manifest["config"]["digest"])["config"]
+        assert config["StopSignal"] == "SIGQUIT"
+        assert config["User"].split(":")[0] not in ("", "0", "root")
+        return [*config.get("Entrypoint", []), *config.get("Cmd", [])]
+
+
 @dataclass
 class Application:
-    """One version of the application with its environment file, as a pod has them."""
+    """One version of the application with its environment file, as a pod has them.
+
+    Without image roots, source and configuration files are mounted over the root directory of Debian's packages.
+    """
 
     containers: Containers
     version: str
@@ -178,6 +218,10 @@ class Application:
     environment: dict[str, str]
     secrets_directory: Path
     secret: dict[str, str] = field(default_factory=dict)
+    root: Path | None = None
+    nginx_root: Path | None = None
+    command: list[str] = field(default_factory=lambda: ["/usr/sbin/php-fpm8.4", "--nodaemonize"])
+    nginx_command: list[str] = field(default_factory=lambda: ["/usr/sbin/nginx", "-g", "daemon off;"])
 
     def write_environment(self, **changes: str) -> None:
         """Render the environment file as Vault Agent does: whole, then renamed, readable by the group."""
@@ -190,11 +234,13 @@ class Application:
 
     @property
     def mounts(self) -> dict[str, Path]:
+        pod = {"/vault/secrets": self.secrets_directory, "/etc/laravel": CHART_FILES}
+        if self.root:
+            return pod
         image = IMAGES / "laravel-demo/etc"
         return {
+            **pod,
             "/srv/app": self.source,
-            "/vault/secrets": self.secrets_directory,
-            "/etc/laravel": CHART_FILES,
             "/etc/php/8.4/cli/php.ini": image / "php.ini",
             "/etc/php/8.4/fpm/php.ini": image / "php.ini",
             # In place of the packages' directories, which load everything.
@@ -212,7 +258,8 @@ class Application:
 
     def artisan(self, *arguments: str, **environment: str) -> Completed:
         variables = {**self.environment, **environment}
-        return self.containers.once("php", "/srv/app/artisan", *arguments, mounts=self.mounts, environment=variables)
+        command = ["php", "/srv/app/artisan", *arguments]
+        return self.containers.once(*command, mounts=self.mounts, environment=variables, root=self.root)
 
     def migrate(self, step: str) -> str:
         """Run the expand or contract migrations as the chart's hook does and return the output."""
@@ -229,14 +276,13 @@ class Application:
     def worker(self, *arguments: str) -> str:
         """Start the queue worker under the chart's supervisor and return the container's name."""
         command = ["php", "/etc/laravel/worker.php", "/vault/secrets/.env", "php", "/srv/app/artisan", "queue:work"]
-        return self.containers.start(
-            *command, "--sleep=1", *arguments, mounts=self.mounts, environment=self.environment
-        )
+        command += ["--sleep=1", *arguments]
+        return self.containers.start(*command, mounts=self.mounts, environment=self.environment, root=self.root)
 
     def serve(self) -> Served:
         """Start php-fpm and nginx with the image's configuration files; ports are the only difference."""
         fpm_port, http_port, metrics_port = free_port(), free_port(), free_port()
-        place = self.source.parent / f"etc-{fpm_port}"
+        place = self.secrets_directory.parent / f"etc-{fpm_port}"
         place.mkdir()
         pool = (IMAGES / "laravel-demo/etc/php-fpm.conf").read_text()
         (place / "php-fpm.conf").write_text(pool.replace("0.0.0.0:9000", f"127.0.0.1:{fpm_port}"))
@@ -245,24 +291,31 @@ class Application:
         (place / "nginx.conf").write_text(web.replace("listen 9090", f"listen 127.0.0.1:{metrics_port}"))
         (place / "upstream.conf").write_text(f"upstream application {{ server 127.0.0.1:{fpm_port}; }}\n")
         fpm = self.containers.start(
-            "php-fpm8.4",
-            "--fpm-config=/etc/php-fpm.conf",
-            mounts={**self.mounts, "/etc/php-fpm.conf": place / "php-fpm.conf"},
+            *self.command,
+            mounts={**self.mounts, "/etc/php/8.4/fpm/php-fpm.conf": place / "php-fpm.conf"},
             environment=self.environment,
+            root=self.root,
         )
-        nginx = self.containers.start(
-            "nginx",
-            "-g",
-            "daemon off;",
-            mounts={
-                "/srv/app/public": self.source / "public",
-                "/etc/nginx/nginx.conf": place / "nginx.conf",
-                "/etc/nginx/conf.d/upstream.conf": place / "upstream.conf",
-            },
-        )
+        mounts = {
+            "/etc/nginx/nginx.conf": place / "nginx.conf",
+            "/etc/nginx/conf.d/upstream.conf": place / "upstream.conf",
+        }
+        if not self.nginx_root:
+            mounts["/srv/app/public"] = self.source / "public"
+        nginx = self.containers.start(*self.nginx_command, mounts=mounts, root=self.nginx_root)
         served = Served(self, f"http://127.0.0.1:{http_port}", f"http://127.0.0.1:{metrics_port}", fpm, nginx, fpm_port)
-        wait_until(lambda: request(f"{served.url}/application.css").status == 200, 10, "nginx answers")
-        wait_until(lambda: request(f"{served.url}/healthz").status in (200, 503), 10, "php-fpm answers")
+        wait_until(
+            lambda: request(f"{served.url}/application.css").status == 200,
+            20,
+            "nginx answers",
+            lambda: self.containers.logs(nginx),
+        )
+        wait_until(
+            lambda: request(f"{served.url}/healthz").status in (200, 503),
+            20,
+            "php-fpm answers",
+            lambda: self.containers.logs(fpm),
+        )
         return served
 
 
@@ -335,7 +388,6 @@ def root_directory() -> Path:
             subprocess.run([*command, "http://deb.debian.org/debian"], check=True, timeout=600)
             for mount in ("srv/app/public", "vault/secrets", "data", "etc/laravel", "etc/nginx/conf.d"):
                 (unfinished / mount).mkdir(parents=True, exist_ok=True)
-            (unfinished / "etc/php-fpm.conf").touch()
             (unfinished / "etc/nginx/conf.d/upstream.conf").touch()
             unfinished.rename(root)
     return root
@@ -376,10 +428,8 @@ def database(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -
     )  # fmt: skip
     server = Database(containers, name, port)
     ping = ["exec", name, "mariadb", "--socket=/tmp/mysql.sock", "--user=admin", "--execute=select 1"]
-    try:
-        wait_until(lambda: containers.podman(*ping).returncode == 0, 30, "MariaDB answers")
-    except pytest.fail.Exception as failure:
-        pytest.fail(f"{failure}\n{containers.logs(name)}\n{containers.podman(*ping)}")
+    answers = lambda: containers.podman(*ping).returncode == 0  # noqa: E731
+    wait_until(answers, 30, "MariaDB answers", lambda: containers.logs(name))
     return server
 
 
@@ -391,33 +441,53 @@ def redis(containers: Containers) -> tuple[str, int, str]:
     return containers.start("valkey-server", *arguments, mounts={}), port, password
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["source", "image"])
 def application(
+    request: pytest.FixtureRequest,
     containers: Containers,
     database: Database,
     redis: tuple[str, int, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str], Application]:
-    """Return a function that assembles a version as its image does: the source, with the version's files over it."""
+    """Return a function that gives a version: its source with the version's files over it, or the bundle's images."""
+    database.sql("DROP DATABASE laravel_demo; CREATE DATABASE laravel_demo CHARACTER SET utf8mb4")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onprem-platform/bundle"
+    bundle = Path(os.environ.get("PLATFORM_BUNDLE_DIRECTORY", cache))
 
     def assemble(version: str) -> Application:
         place = tmp_path_factory.mktemp(f"application-{version}")
         for directory in (place, *place.parents[:2]):
             directory.chmod(0o755)
-        source, secrets_directory = place / "app", place / "secrets"
-        shutil.copytree(IMAGES / "laravel-demo/app", source)
-        overlay = IMAGES / "laravel-demo/versions" / version
-        if overlay.is_dir():
-            shutil.copytree(overlay, source, dirs_exist_ok=True)
-        (source / ".env").symlink_to("/vault/secrets/.env")
+        secrets_directory = place / "secrets"
         secrets_directory.mkdir()
         environment = {
             "APP_ENV": "testing",
             "DB_HOST": "127.0.0.1",
             "DB_PORT": str(database.port),
             "REDIS_PORT": str(redis[1]),
+            "REDIS_PREFIX": f"{request.param}:",
         }
-        made = Application(containers, version, source, environment, secrets_directory)
+        if request.param == "image":
+            images, root, nginx_root = BundledImages(bundle), place / "root", place / "nginx-root"
+            made = Application(
+                containers,
+                version,
+                root / "srv/app",
+                environment,
+                secrets_directory,
+                root=root,
+                nginx_root=nginx_root,
+                command=images.unpack(f"laravel-demo:{version}", root),
+                nginx_command=images.unpack(f"laravel-demo-nginx:{version}", nginx_root),
+            )
+        else:
+            source = place / "app"
+            shutil.copytree(IMAGES / "laravel-demo/app", source)
+            overlay = IMAGES / "laravel-demo/versions" / version
+            if overlay.is_dir():
+                shutil.copytree(overlay, source, dirs_exist_ok=True)
+            (source / ".env").symlink_to("/vault/secrets/.env")
+            made = Application(containers, version, source, environment, secrets_directory)
         key = "base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
         made.write_environment(APP_KEY=key, REDIS_PASSWORD=redis[2], **database.create_user())
         return made

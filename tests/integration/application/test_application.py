@@ -41,10 +41,11 @@ def served_2(version_2) -> Iterator:
     served.stop()
 
 
-def wait_until(condition: Callable[[], object], seconds: float) -> None:
+def wait_until(condition: Callable[[], object], seconds: float, log: Callable[[], str] = str) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s"
+        if time.monotonic() > end:
+            pytest.fail(f"not within {seconds} s\n{log()}")
         time.sleep(0.2)
 
 
@@ -208,7 +209,7 @@ def test_queue_and_gateway(version_1, served_1, containers):
     assert found.status == 202
     assert served_1.metrics()['queue_size{queue="default"}'] == waiting + 1
     worker = version_1.worker()
-    wait_until(lambda: served_1.metrics()['queue_size{queue="default"}'] == 0, 20)
+    wait_until(lambda: served_1.metrics()['queue_size{queue="default"}'] == 0, 20, lambda: containers.logs(worker))
     assert served_1.metrics()["app_sms_gateway_balance_eur"] == pytest.approx(600 - 0.08 * (waiting + 1))
     log = [json.loads(line) for line in containers.logs(worker).splitlines() if '"message sent"' in line]
     assert found.headers["X-Trace-Id"] in {line["trace_id"] for line in log}
@@ -278,7 +279,7 @@ def test_health_names_the_part_that_fails(served_1, version_1, redis, containers
 
 def test_rotated_credentials_are_picked_up(served_1, version_1, database, containers):
     worker = version_1.worker()
-    wait_until(lambda: served_1.metrics()['queue_size{queue="default"}'] == 0, 20)
+    wait_until(lambda: served_1.metrics()['queue_size{queue="default"}'] == 0, 20, lambda: containers.logs(worker))
     old = {name: version_1.secret[name] for name in ("DB_USERNAME", "DB_PASSWORD")}
     with Visitor(served_1, 300000) as visitor:
         time.sleep(1)
