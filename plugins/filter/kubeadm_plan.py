@@ -37,7 +37,8 @@ options:
   desired:
     description:
       - Wanted documents under the names C(cluster_configuration), C(kubelet_configuration) and
-        C(kube_proxy_configuration). A node that differs is V(drifted).
+        C(kube_proxy_configuration), and C(configuration), the checksum of the files that the API server reads at its
+        start. A node that differs is V(drifted).
     type: dict
     default: {}
   allow_reset_foreign:
@@ -92,8 +93,9 @@ DOCUMENTS = ("cluster_configuration", "kubelet_configuration", "kube_proxy_confi
 
 def _decoded(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of one host with the cluster's documents decoded."""
+    facts = {**facts, "kubelet_configuration": yaml.safe_load(facts.get("kubelet_configuration") or "") or {}}
     if not facts.get("cluster"):
-        return dict(facts)
+        return facts
     documents = {name: yaml.safe_load(facts["cluster"][name]) or {} for name in DOCUMENTS}
     return {**facts, "cluster": {**facts["cluster"], **documents}}
 

@@ -77,8 +77,7 @@ def new_token() -> str:
 
 def files_of(target: Target) -> dict[str, Any]:
     """Which of kubeadm's files are on this host."""
-    facts = state.host_facts(target.kubernetes_directory, target.kubelet_directory, target.etcd_directory)
-    return dict(facts["files"])
+    return state.files(target.kubernetes_directory, target.kubelet_directory, target.etcd_directory)
 
 
 def is_complete(target: Target, files: Mapping[str, Any]) -> bool:
@@ -144,6 +143,78 @@ def join(target: Target, report: Report, reset_first: bool) -> None:
             return
         failure = _failure("kubeadm join", done)
     raise KubeadmError(failure)
+
+
+def reconfigure(target: Target, report: Report, upload: bool) -> None:
+    """Bring a joined node to a changed configuration. Raises KubeadmError.
+
+    With ``upload`` the cluster's record is renewed first; kubelets read theirs from it. On a control plane the static
+    pods are written anew and awaited, so that the next control plane begins when this one serves again.
+    """
+    documents = target.configuration
+    if upload:
+        _validate(documents)
+        _phase(["init", "phase", "upload-config", "all"], documents, target)
+        _phase(["init", "phase", "addon", "kube-proxy"], documents, target)
+        api = wait_for_api(target, 60)
+        # Pods read their configuration at their start only.
+        now = {"onprem.platform/restarted": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        patch = {"spec": {"template": {"metadata": {"annotations": now}}}}
+        path = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy"
+        api.request("PATCH", path, patch, "application/strategic-merge-patch+json")
+        report.actions.append("renewed the cluster's configuration")
+    if target.role == "control_plane":
+        _phase(["init", "phase", "control-plane", "all"], documents, target)
+        wait_for_static_pods(target, target.timeout)
+        report.actions.append("renewed the static pods")
+    done = runner.run(["kubeadm", "upgrade", "node", "phase", "kubelet-config"], 120)
+    if done.code != 0:
+        raise KubeadmError(_failure("kubeadm upgrade node phase kubelet-config", done))
+    restarted = runner.run(["systemctl", "restart", "kubelet"], 120)
+    if restarted.code != 0:
+        raise KubeadmError(_failure("systemctl restart kubelet", restarted))
+    report.actions.append("renewed the kubelet's configuration")
+
+
+def wait_for_static_pods(target: Target, timeout: float) -> None:
+    """Until the pods of this control plane run with the arguments of their manifests and are ready."""
+    deadline = time.monotonic() + timeout
+    reason = ""
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        try:
+            api = KubernetesApi.local(target.kubernetes_directory, target.advertise_address, target.bind_port)
+            if api.endpoint.host != target.advertise_address:
+                reason = "its API server does not answer"
+                continue
+            waiting = [name for name in state.STATIC_PODS if not _renewed(api, target, name)]
+        except ApiError as error:
+            reason = str(error)
+            continue
+        if not waiting:
+            return
+        reason = f"{', '.join(waiting)} not ready with the new configuration"
+    raise KubeadmError(f"{target.name} did not come back after its configuration changed: {reason}")
+
+
+def _renewed(api: KubernetesApi, target: Target, name: str) -> bool:
+    pod = api.request("GET", f"/api/v1/namespaces/kube-system/pods/{name}-{target.name}", missing_ok=True)
+    if not pod:
+        return False
+    manifest = state.static_pods(target.kubernetes_directory)[name]
+    command = pod["spec"]["containers"][0]["command"]
+    running = dict(item[2:].split("=", 1) for item in command if item.startswith("--") and "=" in item)
+    annotation = pod["metadata"].get("annotations", {}).get(state.CONFIGURATION_ANNOTATION, "")
+    ready = any(
+        item["type"] == "Ready" and item["status"] == "True" for item in pod.get("status", {}).get("conditions", [])
+    )
+    return ready and running == manifest["arguments"] and annotation == manifest["configuration"]
+
+
+def _phase(arguments: list[str], documents: list[dict[str, Any]], target: Target) -> None:
+    done = runner.kubeadm(arguments, documents, target.timeout)
+    if done.code != 0:
+        raise KubeadmError(_failure(f"kubeadm {' '.join(arguments)}", done))
 
 
 def reset(target: Target, report: Report, whole_cluster: bool = False) -> None:

@@ -18,6 +18,12 @@ from typing import Any
 
 Facts = Mapping[str, Any]
 MANIFESTS = frozenset(("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"))
+DOCUMENTS = ("cluster_configuration", "kubelet_configuration", "kube_proxy_configuration")
+SECTIONS = {
+    "kube-apiserver": "apiServer",
+    "kube-controller-manager": "controllerManager",
+    "kube-scheduler": "scheduler",
+}
 ACTIONS = {
     "absent": "join",
     "ghost": "join",
@@ -245,9 +251,7 @@ def _plan_existing(
     nodes = {node["name"]: node for node in view["nodes"]}
     unfinished = _initialised(view)
     names = set()
-    plan.differences = {
-        key: found for key, value in desired.items() if (found := differences(value, view.get(key) or {}))
-    }
+    _compare_documents(plan, view, desired)
     for host, role in _roles(control_planes, workers):
         if host not in facts:
             continue
@@ -264,8 +268,11 @@ def _plan_existing(
             # The only control plane, its own API server answers: kubeadm goes on where it stopped.
             state, action = "partial", "resume-init"
             reasons = [*reasons, f"an earlier initialisation stopped before: {', '.join(unfinished) or 'its end'}"]
-        if state == "joined" and _drift(plan, role):
-            state, action, reasons = "drifted", "reconfigure", _drift(plan, role)
+        drift = _drift(facts[host], role, desired) if state == "joined" else []
+        if state == "joined" and host == view_host:
+            drift = [text for found in plan.differences.values() for text in found] + drift
+        if drift:
+            state, action, reasons = "drifted", "reconfigure", list(dict.fromkeys(drift))
         plan.nodes[host] = Node(host, name, role, state, action, reasons)
         _refuse_foreign(plan, plan.nodes[host], allow_reset_foreign)
         if action in ("join", "reset-join"):
@@ -276,9 +283,38 @@ def _plan_existing(
     _check_quorum(plan, view)
 
 
-def _drift(plan: Plan, role: str) -> list[str]:
-    documents = ["kubelet_configuration"] + (["cluster_configuration"] if role == "control_plane" else [])
-    return [text for document in documents for text in plan.differences.get(document, [])]
+def _compare_documents(plan: Plan, view: Facts, desired: Mapping[str, Any]) -> None:
+    """What the cluster's own record of its configuration lacks; a version is no setting that may be reconfigured."""
+    for key in DOCUMENTS:
+        live, wanted = view.get(key) or {}, dict(desired.get(key) or {})
+        version = wanted.pop("kubernetesVersion", None)
+        if version and live.get("kubernetesVersion") not in (None, version):
+            plan.errors.append(
+                f"The cluster runs Kubernetes {live['kubernetesVersion']}, wanted is {version}. This role does not "
+                "change the version of a running cluster: upgrade it, or set kubernetes_version to what it runs."
+            )
+        if found := differences(wanted, live):
+            plan.differences[key] = found
+
+
+def _drift(facts: Facts, role: str, desired: Mapping[str, Any]) -> list[str]:
+    """Where the host's own files differ: kubelet, and on a control plane the static pods."""
+    found = []
+    if desired.get("kubelet_configuration") and facts.get("kubelet_configuration"):
+        found += differences(desired["kubelet_configuration"], facts["kubelet_configuration"])
+    if role != "control_plane":
+        return found
+    pods = facts.get("static_pods", {})
+    configuration = desired.get("cluster_configuration") or {}
+    for pod, section in SECTIONS.items():
+        for argument in (configuration.get(section) or {}).get("extraArgs") or []:
+            live = pods.get(pod, {}).get("arguments", {}).get(argument["name"])
+            if live != argument["value"]:
+                found.append(f"{pod} --{argument['name']}: {live!r} instead of {argument['value']!r}")
+    live = pods.get("kube-apiserver", {}).get("configuration")
+    if desired.get("configuration") and live != desired["configuration"]:
+        found.append("kube-apiserver has read older files")
+    return found
 
 
 def _check_quorum(plan: Plan, view: Facts) -> None:

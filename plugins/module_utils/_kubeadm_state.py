@@ -23,6 +23,8 @@ CERTIFICATES_DESCRIPTION = "Proxy for managing TTL for the kubeadm-certs secret"
 TOKEN_SECRETS = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+# The API server reads some files at its start only; their checksum is an annotation of its pod.
+CONFIGURATION_ANNOTATION = "onprem.platform/configuration"
 KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 
 
@@ -65,6 +67,36 @@ def kubelet_active() -> bool:
     return done.returncode == 0
 
 
+def files(kubernetes_directory: str, kubelet_directory: str, etcd_directory: str) -> dict[str, Any]:
+    """Which of kubeadm's files are on this host."""
+    directory = kubernetes_directory
+    return {
+        "kubelet_conf": os.path.exists(f"{directory}/kubelet.conf"),
+        "bootstrap_kubelet_conf": os.path.exists(f"{directory}/bootstrap-kubelet.conf"),
+        "kubelet_configuration": os.path.exists(f"{kubelet_directory}/config.yaml"),
+        "admin_conf": os.path.exists(f"{directory}/admin.conf"),
+        "super_admin_conf": os.path.exists(f"{directory}/super-admin.conf"),
+        "manifests": [name for name in STATIC_PODS if os.path.exists(f"{directory}/manifests/{name}.yaml")],
+        "etcd_data": os.path.isdir(f"{etcd_directory}/member"),
+    }
+
+
+def static_pods(kubernetes_directory: str) -> dict[str, dict[str, Any]]:
+    """Arguments and our annotation of each static pod, read from the manifests that kubeadm wrote.
+
+    Their form is fixed (one argument per line), so that nodes need no YAML library for it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in STATIC_PODS:
+        text = _text(f"{kubernetes_directory}/manifests/{name}.yaml")
+        if not text:
+            continue
+        annotation = re.search(rf"^ +{re.escape(CONFIGURATION_ANNOTATION)}: *\"?([0-9a-f]+)\"?$", text, re.M)
+        arguments = dict(re.findall(r"^ +- --([a-z0-9-]+)=(.*)$", text, re.M))
+        found[name] = {"arguments": arguments, "configuration": annotation.group(1) if annotation else ""}
+    return found
+
+
 def host_facts(kubernetes_directory: str, kubelet_directory: str, etcd_directory: str) -> dict[str, Any]:
     """What is on this host; see RETURN of kubeadm_info for the shape."""
     directory = kubernetes_directory
@@ -78,15 +110,9 @@ def host_facts(kubernetes_directory: str, kubelet_directory: str, etcd_directory
         except _certificate.CertificateError as error:
             client = {"common_name": "", "not_after": "", "error": str(error)}
     return {
-        "files": {
-            "kubelet_conf": kubelet is not None,
-            "bootstrap_kubelet_conf": os.path.exists(f"{directory}/bootstrap-kubelet.conf"),
-            "kubelet_configuration": os.path.exists(f"{kubelet_directory}/config.yaml"),
-            "admin_conf": os.path.exists(f"{directory}/admin.conf"),
-            "super_admin_conf": os.path.exists(f"{directory}/super-admin.conf"),
-            "manifests": [name for name in STATIC_PODS if os.path.exists(f"{directory}/manifests/{name}.yaml")],
-            "etcd_data": os.path.isdir(f"{etcd_directory}/member"),
-        },
+        "files": files(kubernetes_directory, kubelet_directory, etcd_directory),
+        "static_pods": static_pods(directory),
+        "kubelet_configuration": _text(f"{kubelet_directory}/config.yaml"),
         "ca_certificate": ca,
         "ca_fingerprint": fingerprint(ca),
         "ca_private_key": os.path.exists(f"{directory}/pki/ca.key"),

@@ -91,6 +91,14 @@ files:
     super_admin_conf: {description: The kubeconfig that bypasses RBAC., type: bool}
     manifests: {description: Names of kubeadm's static pods., type: list, elements: str}
     etcd_data: {description: Data of an etcd member., type: bool}
+static_pods:
+  description: For each static pod its C(arguments), and as C(configuration) the checksum of the files it reads.
+  returned: always
+  type: dict
+kubelet_configuration:
+  description: The kubelet's configuration (YAML); empty when there is none.
+  returned: always
+  type: str
 ca_certificate:
   description: The cluster's authority as PEM; empty when there is none.
   returned: always

@@ -81,6 +81,17 @@ options:
     description: Reset the host before it joins, because an earlier join was not finished.
     type: bool
     default: false
+  reconfigure:
+    description:
+      - Bring a joined node to the changed O(configuration), the documents of an initialisation - static pods of a
+        control plane, one control plane at a time, and the kubelet.
+      - Arguments of etcd and names in existing certificates are not changed.
+    type: bool
+    default: false
+  upload:
+    description: With O(reconfigure=true), also renew the cluster's own record and kube-proxy. Once per cluster, first.
+    type: bool
+    default: false
   whole_cluster:
     description:
       - With O(state=absent), all control planes are reset in this run, so etcd members need not be removed.
@@ -170,6 +181,8 @@ ARGUMENTS = {
     "ca_certificate": {"type": "str"},
     "resume": {"type": "bool", "default": False},
     "reset_first": {"type": "bool", "default": False},
+    "reconfigure": {"type": "bool", "default": False},
+    "upload": {"type": "bool", "default": False},
     "whole_cluster": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
 }
@@ -207,7 +220,12 @@ def ensure(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         files = node.files_of(target)
         before = "joined" if node.is_complete(target, files) else ", ".join(node.leftovers(files)) or "absent"
         done = before == "joined" and not parameters["reset_first"] and not parameters["resume"]
-        if not done and check_mode:
+        if parameters["reconfigure"] and done:
+            if check_mode:
+                report.actions.append("renew the configuration")
+            else:
+                node.reconfigure(target, report, parameters["upload"])
+        elif not done and check_mode:
             report.actions.append(
                 f"kubeadm {'init' if parameters['role'] == 'init' else 'join'} ({parameters['role']})"
             )
@@ -231,9 +249,10 @@ def main() -> None:
     parameters = module.params
     if parameters["state"] == "present":
         needed = ["configuration"]
-        if parameters["role"] != "init" and not module.check_mode:
+        joins = parameters["role"] != "init" and not module.check_mode and not parameters["reconfigure"]
+        if joins:
             needed += ["token", "server", "ca_certificate"]
-        if parameters["role"] == "control_plane" and not module.check_mode:
+        if joins and parameters["role"] == "control_plane":
             needed.append("certificate_key")
         missing = [name for name in needed if not parameters[name]]
         if missing:

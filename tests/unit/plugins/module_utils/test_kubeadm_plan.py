@@ -42,6 +42,8 @@ class Cluster:
             "ca_fingerprint": "",
             "ca_private_key": False,
             "api_local": False,
+            "static_pods": {},
+            "kubelet_configuration": {},
             "cluster": None,
             "cluster_error": "not asked",
         }
@@ -50,10 +52,12 @@ class Cluster:
         """Files of a finished init or join, nothing in the API."""
         facts = self.hosts[host]
         facts["files"].update(kubelet_conf=True, kubelet_configuration=True)
-        facts.update(ca_certificate="PEM", ca_fingerprint="aa" * 32)
+        facts.update(ca_certificate="PEM", ca_fingerprint="aa" * 32, kubelet_configuration={"podPidsLimit": 100})
         if host in CONTROL_PLANES:
             facts["files"].update(admin_conf=True, manifests=list(MANIFESTS), etcd_data=True)
-            facts.update(ca_private_key=True)
+            pods = {name: {"arguments": {"profiling": "false"}, "configuration": ""} for name in MANIFESTS}
+            pods["kube-apiserver"]["configuration"] = "0123"
+            facts.update(ca_private_key=True, static_pods=pods)
 
     def join(self, host: str, ready: bool = True) -> None:
         """A finished init or join."""
@@ -184,8 +188,30 @@ def test_changed_configuration_is_drift(running: Cluster) -> None:
     assert states(plan)["cp1"] == ("drifted", "reconfigure")
     assert states(plan)["w1"] == ("joined", "none")
     assert plan.nodes["cp1"].reasons == ["clusterName: 'onprem' instead of 'other'"]
+    assert states(plan)["cp2"] == ("joined", "none")
     kubelet = running.plan(desired={"kubelet_configuration": {"podPidsLimit": 4096}})
+    assert kubelet.reconfigure == CONTROL_PLANES + WORKERS
     assert states(kubelet)["w1"] == ("drifted", "reconfigure")
+
+
+def test_each_control_plane_is_judged_by_its_own_static_pods(running: Cluster) -> None:
+    running.hosts["cp2"]["static_pods"]["kube-scheduler"]["arguments"] = {}
+    running.hosts["cp3"]["static_pods"]["kube-apiserver"]["configuration"] = "4567"
+    arguments = [{"name": "profiling", "value": "false"}]
+    desired = {"cluster_configuration": {"scheduler": {"extraArgs": arguments}}, "configuration": "0123"}
+    assert running.view is not None
+    running.view["cluster_configuration"] = dict(desired["cluster_configuration"])
+    plan = running.plan(desired=desired)
+    assert plan.reconfigure == ["cp2", "cp3"]
+    assert plan.nodes["cp2"].reasons == ["kube-scheduler --profiling: None instead of 'false'"]
+    assert plan.nodes["cp3"].reasons == ["kube-apiserver has read older files"]
+
+
+def test_version_is_no_setting(running: Cluster) -> None:
+    assert running.view is not None
+    running.view["cluster_configuration"]["kubernetesVersion"] = "v1.36.2"
+    plan = running.plan(desired={"cluster_configuration": {"kubernetesVersion": "v1.36.3"}})
+    assert "The cluster runs Kubernetes v1.36.2, wanted is v1.36.3" in plan.errors[0]
 
 
 def test_data_without_api_is_never_initialised_over() -> None:
@@ -293,6 +319,8 @@ def test_differences(desired: Any, live: Any, found: list[str]) -> None:
 
 def test_filter_decodes_the_documents(running: Cluster) -> None:
     facts = copy.deepcopy(running.hosts)
+    for found in facts.values():
+        found["kubelet_configuration"] = "podPidsLimit: 100\n"
     assert running.view is not None
     facts["cp1"].update(
         api_local=True,
