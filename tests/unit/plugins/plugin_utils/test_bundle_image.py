@@ -17,6 +17,7 @@ from ansible_collections.onprem.platform.plugins.plugin_utils import _bundle_ima
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_debian import DebianPackages, Package
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_layer import Layer, Node
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_lock import load_lock
 from ansible_collections.onprem.platform.plugins.plugin_utils._oci_layout import OciLayout
 from ansible_collections.onprem.platform.tests.unit.plugins.plugin_utils.debian_package import make_package
 
@@ -264,6 +265,13 @@ def test_the_fingerprint_names_every_local_input(tmp_path: Path) -> None:
 
 def test_inputs_are_the_artefacts_in_order() -> None:
     assert image.recipe_inputs(RECIPE) == ["program", "tree"]
+
+
+def test_images_name_how_their_programs_differ_from_upstream() -> None:
+    artefacts = {a.identity: a for a in load_lock(FILES / "lock.yml").artefacts}
+    assert any("statedb" in text for text in artefacts["image/cilium:v1.20.2"].differs_from_upstream)
+    assert any("pkg/artifact" in text for text in artefacts["image/source-controller:v1.9.6"].differs_from_upstream)
+    assert artefacts["image/kube-proxy:v1.36.3"].differs_from_upstream == ()
 
 
 def test_every_image_of_the_lock_has_a_valid_recipe() -> None:
