@@ -143,11 +143,6 @@ def json_equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value, with sorted keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
 @dataclass(frozen=True)
 class Field:
     """One option and how the server treats it.

@@ -158,7 +158,6 @@ class VaultClient:
         *,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        parameters: Mapping[str, Any] | None = None,
         repeatable: bool = True,
         accept: tuple[int, ...] = (),
     ) -> dict[str, Any]:
@@ -171,7 +170,7 @@ class VaultClient:
         """
         for attempt in range(self._retries + 1):
             try:
-                return self._send(method, path, body, headers, parameters, accept)
+                return self._send(method, path, body, headers, accept)
             except VaultError as error:
                 lost = isinstance(error, VaultConnectionError) and error.sent
                 if not error.retryable or attempt == self._retries or (lost and not repeatable):
@@ -205,16 +204,13 @@ class VaultClient:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
-        parameters: Mapping[str, Any] | None,
-        accept: tuple[int, ...],
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: tuple[int, ...] = (),
     ) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if body is not None:
             options["json"] = dict(body)
-        if parameters:
-            options["params"] = dict(parameters)
         try:
             answer = self._adapter.request(
                 method,
@@ -270,7 +266,7 @@ class VaultClient:
             return error
         try:
             if isinstance(error, VaultSealed):
-                status = self._send("GET", "sys/seal-status", None, None, None, ())
+                status = self._send("GET", "sys/seal-status")
                 if not status.get("initialized"):
                     return VaultUninitialised(
                         f"Vault at {self.url} is not initialised.",
@@ -296,11 +292,11 @@ class VaultClient:
         if "/login/" in error.path:
             return error
         try:
-            answer = self._send("POST", "sys/capabilities-self", {"paths": [error.path]}, None, None, ())
+            answer = self._send("POST", "sys/capabilities-self", {"paths": [error.path]})
         except VaultPermissionDenied:
             # a token without the default policy may not ask; an older server tells a dead one only at this path
             try:
-                self._send("GET", "auth/token/lookup-self", None, None, None, ())
+                self._send("GET", "auth/token/lookup-self")
             except VaultTokenRejected:
                 return self._rejected(error)
             except VaultPermissionDenied:

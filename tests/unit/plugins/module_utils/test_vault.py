@@ -351,3 +351,23 @@ def test_the_hook_for_threads_leaves_others_alone(monkeypatch):
         thread.start()
         thread.join()
     assert seen == ["other"]
+
+
+def test_the_library_is_named_when_it_is_missing(monkeypatch, run_module):
+    monkeypatch.setattr(_vault, "HVAC_IMPORT_ERROR", "ImportError: hvac")
+    result = run_module(lambda: _vault.run({}, lambda _module: {}), {})
+    assert result["failed"] and "hvac" in result["msg"]
+
+
+def test_rate_limits_and_odd_503(client, vault):
+    """503 while the server is unsealed passes by; a seal that comes with an error of its own does not hide it."""
+    vault.faults.append(answer(503, "Vault is sealed", path="sys/policies"))
+    assert client.read("sys/policies/acl/default")
+    vault.faults += [answer(503, "Vault is sealed", path="sys/policies"), answer(500, "x", path="seal-status")]
+    with pytest.raises(_vault_errors.VaultSealed):
+        client.read("sys/policies/acl/default")
+
+
+def test_an_answer_that_is_no_object(client, vault):
+    vault.faults.append(Fault(status=200, body=b"[1]", path="sys/policies"))
+    assert client.request("GET", "sys/policies/acl/default") == {"data": [1]}
