@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.onprem.platform.plugins.module_utils._oci_artifact import helm_chart
+
 CHART = Path(__file__).parents[3] / "roles/application/files/charts/laravel"
 LONG_RUNNING = ("app", "nginx", "worker")
 VALUES: dict[str, Any] = {
@@ -55,11 +57,14 @@ def helm() -> str:
     return found
 
 
-def helm_template(helm: str, values: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [helm, "template", "shop", str(CHART), "--namespace", "shop", "--kube-version", "1.36.3", "--values", "-"]
-    return subprocess.run(
-        [*command, *arguments], input=json.dumps(values), capture_output=True, text=True, timeout=60, check=False
-    )
+def helm_template(helm: str, values: dict[str, Any], chart: Path = CHART) -> subprocess.CompletedProcess[str]:
+    command = [helm, "template", "shop", str(chart), "--namespace", "shop", "--kube-version", "1.36.3", "--values", "-"]
+    return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, timeout=60, check=False)
+
+
+def documents(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    assert result.returncode == 0, result.stderr
+    return [document for document in yaml.safe_load_all(result.stdout) if document]
 
 
 def merged(**changes: Any) -> dict[str, Any]:
@@ -75,9 +80,7 @@ def merged(**changes: Any) -> dict[str, Any]:
 
 
 def render(helm: str, **changes: Any) -> list[dict[str, Any]]:
-    result = helm_template(helm, merged(**changes))
-    assert result.returncode == 0, result.stderr
-    return [document for document in yaml.safe_load_all(result.stdout) if document]
+    return documents(helm_template(helm, merged(**changes)))
 
 
 @pytest.fixture(scope="module")
@@ -535,3 +538,57 @@ def test_bad_values_are_refused(helm, changes, place):
     result = helm_template(helm, merged(**changes))
     assert result.returncode != 0
     assert place in result.stderr
+
+
+# --- a release -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Any:
+    """Return a function that packs a release of the demonstration application as the role does."""
+    values = yaml.safe_load((CHART.parents[1] / "releases/laravel-demo.yml").read_text())
+
+    def pack(version: str, digit: str) -> Path:
+        images = {name: {**VALUES["images"][name], "digest": "sha256:" + digit * 64} for name in ("app", "nginx")}
+        images["agent"] = VALUES["images"]["agent"]
+        manifest, tag = helm_chart(CHART, {}, version, version, {**values, "images": images})
+        assert tag == version
+        (layer,) = (descriptor["digest"] for descriptor in json.loads(manifest.content)["layers"])
+        place = tmp_path / f"{version}.tgz"
+        with manifest.blobs[layer][0]() as archive:
+            place.write_bytes(archive.read())
+        return place
+
+    return pack
+
+
+def test_a_release_needs_nothing_but_the_site(helm, released):
+    """The site's values name no image: a new version is one artifact and nothing else (R13)."""
+    site = {name: VALUES[name] for name in ("registry", "vault")}
+    versions = {"1.0.0": "a", "2.0.0": "b"}
+    rendered = {v: documents(helm_template(helm, site, released(v, digit))) for v, digit in versions.items()}
+    for version, digit in versions.items():
+        deployment = of_kind(rendered[version], "Deployment")["shop-app"]
+        (app,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert app["image"].endswith("@sha256:" + digit * 64)
+        assert deployment["metadata"]["labels"]["app.kubernetes.io/version"] == version
+    assert [(o["kind"], o["metadata"]["name"]) for o in rendered["1.0.0"]] == [
+        (o["kind"], o["metadata"]["name"]) for o in rendered["2.0.0"]
+    ]
+
+
+def test_alerts_of_the_demonstration(helm, released):
+    """The table of R15: names, waiting times and severities; every metric that a rule reads has a fixed name."""
+    site = {**{name: VALUES[name] for name in ("registry", "vault")}, "prometheusRule": {"enabled": True}}
+    (rule,) = of_kind(documents(helm_template(helm, site, released("1.0.0", "a"))), "PrometheusRule").values()
+    rules = [rule for group in rule["spec"]["groups"] for rule in group["rules"]]
+    assert {rule["alert"]: (rule["for"], rule["labels"]["severity"]) for rule in rules} == {
+        "QueueBacklogHigh": ("10m", "warning"),
+        "QueueStuckReserved": ("5m", "critical"),
+        "SmsGatewayDown": ("2m", "critical"),
+        "SmsBalanceLow": ("0m", "warning"),
+        "HighLoad": ("10m", "warning"),
+        "HighMemoryUsage": ("10m", "warning"),
+        "UnconfirmedBraceletsHighRatio": ("30m", "warning"),
+    }
+    assert all(rule["annotations"]["summary"] and rule["annotations"]["description"] for rule in rules)
