@@ -163,9 +163,12 @@ class FakeVault:
             def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", headers.pop("Content-Length", str(len(content))))
+                length = headers.get("Content-Length", str(len(content)))
+                self.close_connection = self.close_connection or length != str(len(content))
+                self.send_header("Content-Length", length)
                 for name, value in headers.items():
-                    self.send_header(name, value)
+                    if name != "Content-Length":
+                        self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
 
