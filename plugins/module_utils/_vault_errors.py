@@ -91,6 +91,12 @@ class VaultUninitialised(VaultError):
     kind = "uninitialised"
 
 
+class VaultKeysLost(VaultError):
+    """The servers are initialised, but nobody holds the keys of their seal."""
+
+    kind = "keys_lost"
+
+
 class VaultStandby(VaultError):
     """The server is a standby and no active node answered for it."""
 

@@ -154,7 +154,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..module_utils._vault import VaultModule, run
-from ..module_utils._vault_errors import VaultConfigurationError, VaultError
+from ..module_utils._vault_errors import VaultConfigurationError, VaultError, VaultKeysLost
 from ..module_utils._vault_key_file import KeyFile
 from ..module_utils._vault_seal import PEERS_ARGUMENT, Peer, ask_peers
 
@@ -220,7 +220,7 @@ def refuse_unsafe(peers: list[Peer], file: KeyFile | None, stored: Mapping[str, 
     if initialized:
         if file and stored is None and required and all(peer.sealed for peer in initialized):
             names = ", ".join(peer.url for peer in initialized)
-            raise VaultError(f"{names} is initialised and sealed, but {file.path} holds no keys.", hint=LOST)
+            raise VaultKeysLost(f"{names} is initialised and sealed, but {file.path} holds no keys.", hint=LOST)
         return False
     silent = [peer for peer in peers if peer.error]
     if silent:

@@ -181,6 +181,11 @@ class FakeKubeApi:
             return self._apply(path, query, body)
         if verb == "PATCH" and path in self.objects:
             return 200, self.put(path, _merged(self.objects[path], body))
+        if verb == "POST" and self._is_collection(path):
+            key = f"{path}/{body['metadata']['name']}"
+            if key in self.objects:
+                return 409, status(409, "AlreadyExists", "the object already exists")
+            return 201, self.put(key, body)
         if verb == "DELETE" and path in self.objects:
             live = self.objects[path]
             if (body or {}).get("dryRun"):
