@@ -9,13 +9,16 @@ neither apt nor root, and equal pins give equal content whatever the mirror has 
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import shutil
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,11 +26,12 @@ from typing import Any
 
 import yaml
 
-from ._bundle_common import CHUNK, BundleError, Report, file_digest, run_tool, write_atomically
+from ._bundle_common import CHUNK, BundleError, Report, file_digest, human_size, run_tool, write_atomically
 
 UPSTREAM = "https://deb.debian.org"
 SNAPSHOT = "https://snapshot.debian.org/archive"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+ATTEMPTS = 3
 _STATUS_DROPS = re.compile(
     r"^(?:Depends|Pre-Depends|Recommends|Suggests|Enhances|Conflicts|Breaks|Replaces|Filename|Size|SHA256|MD5sum|"
     r"Description.*|Tag|Status):.*\n(?:[ \t].*\n)*",
@@ -146,15 +150,28 @@ class DebianPackages:
             "playbooks/bundle_pins.yml.\n  " + "\n  ".join(reasons)
         )
 
+    def fetch_all(self, packages: Sequence[Package]) -> list[Path]:
+        """Return the files of some packages in the cache, in their order; what is absent is downloaded, four at once.
+
+        :raises BundleError: see :meth:`fetch`.
+        """
+        missing = [package for package in packages if not self.cached(package)]
+        if missing:
+            total = human_size(sum(package.size for package in missing))
+            self.report(f"Debian: fetching {len(missing)} of {len(packages)} packages, {total}")
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            return list(pool.map(self.fetch, packages))
+
     def fetch_packages(self, selection: str, destination: Path) -> list[Path]:
         """Put every package file of a selection into a directory, under its own name.
 
         :raises BundleError: a package cannot be had from any mirror, or is not what the pins say.
         """
         destination.mkdir(parents=True, exist_ok=True)
+        packages = self.packages(selection)
         placed = []
-        for package in self.packages(selection):
-            cached, target = self.fetch(package), destination / package.filename
+        for package, cached in zip(packages, self.fetch_all(packages)):
+            target = destination / package.filename
             if not target.exists() or file_digest(target) != package.sha256:
                 target.unlink(missing_ok=True)
                 try:
@@ -308,14 +325,25 @@ def _changes(
 
 
 def _download(address: str, target: Path, package: Package) -> str | None:
-    """Fetch one address; return why it is not the package, or None when it is."""
-    try:
-        with urllib.request.urlopen(address, timeout=60) as answer, target.open("wb") as output:  # noqa: S310
-            shutil.copyfileobj(answer, output, CHUNK)
-    except (OSError, urllib.error.URLError) as error:
-        return str(error)
-    found = file_digest(target)
-    return None if found == package.sha256 else f"SHA-256 is {found}, the pin says {package.sha256}"
+    """Fetch one address, three times when it fails in passing; return why it is not the package, or None when it is."""
+    reason = ""
+    for attempt in range(ATTEMPTS):
+        time.sleep(attempt)
+        try:
+            with urllib.request.urlopen(address, timeout=60) as answer, target.open("wb") as output:  # noqa: S310
+                shutil.copyfileobj(answer, output, CHUNK)
+        except urllib.error.HTTPError as error:
+            reason = str(error)
+            if error.code < 500:
+                break
+        except (OSError, http.client.HTTPException) as error:
+            reason = str(error)
+        else:
+            found = file_digest(target)
+            if found == package.sha256:
+                return None
+            reason = f"SHA-256 is {found}, the pin says {package.sha256}"
+    return reason
 
 
 def configured_mirrors(directory: Path = Path("/etc/apt")) -> dict[str, list[str]]:

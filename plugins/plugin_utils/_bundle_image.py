@@ -204,10 +204,11 @@ class ImageAssembler:
     ) -> Layer:
         layer = Layer(below)
         for selection in values.get("packages", ()):
-            for package in self.debian.packages(selection):
-                spool = work / "spool"
-                spool.mkdir(exist_ok=True)
-                control = layer.add_package(self.debian.fetch(package), spool)
+            spool = work / "spool"
+            spool.mkdir(exist_ok=True)
+            packages = self.debian.packages(selection)
+            for package, path in zip(packages, self.debian.fetch_all(packages)):
+                control = layer.add_package(path, spool)
                 # Where scanners look for packages of an image that has no package manager.
                 layer.add(f"var/lib/dpkg/status.d/{package.name}", Node("file", 0o644, source=control["control"]))
         layer.remove([*TRIMMED, *values.get("remove", ())], [*KEPT, *values.get("keep", ())])

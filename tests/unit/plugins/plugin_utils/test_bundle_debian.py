@@ -40,6 +40,7 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture(autouse=True)
 def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(debian, "UPSTREAM", "http://127.0.0.1:9")
     monkeypatch.setattr(debian, "SNAPSHOT", "http://127.0.0.1:9/snapshot")
 
@@ -94,6 +95,28 @@ def test_takes_the_next_mirror_when_one_has_other_content(tmp_path: Path, mirror
     (root / "bad/pool/main/h/hello/hello_1.0-1_amd64.deb").write_bytes(b"tampered")
     store = packages(tmp_path, content, [f"{address}/bad", f"{address}/debian"])
     assert store.fetch(store.packages("small")[0]).read_bytes() == content
+
+
+def test_tries_again_when_the_server_fails_in_passing(
+    tmp_path: Path, mirror: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, root = mirror
+    content = make_package("hello", {"usr/bin/hello": b"hello"})
+    publish(root, content)
+    asked: list[str] = []
+    serve = _Quiet.do_GET
+
+    def fail_first(handler: _Quiet) -> None:
+        asked.append(handler.path)
+        if len(asked) == 1:
+            handler.send_error(503)
+        else:
+            serve(handler)
+
+    monkeypatch.setattr(_Quiet, "do_GET", fail_first)
+    store = packages(tmp_path, content, [f"{address}/debian"])
+    assert store.fetch(store.packages("small")[0]).read_bytes() == content
+    assert len(asked) == 2
 
 
 def test_names_every_mirror_and_the_remedy_when_a_version_is_gone(tmp_path: Path, mirror: tuple[str, Path]) -> None:

@@ -37,6 +37,9 @@ class Packages(DebianPackages):
             found.append(Package(name, "1", "amd64", "debian", name, len(content), hashlib.sha256(content).hexdigest()))
         return found
 
+    def cached(self, package: Package) -> bool:
+        return True
+
     def fetch(self, package: Package) -> Path:
         return self.made / package.name
 
