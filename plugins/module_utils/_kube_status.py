@@ -150,6 +150,34 @@ _RULES: dict[tuple[str, str], Callable[[Document], Progress]] = {
 }
 
 
+# Kinds of Kubernetes itself that are in effect as soon as they exist.
+_INSTANT = frozenset(
+    (
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ConfigMap",
+        "IngressClass",
+        "LimitRange",
+        "MutatingWebhookConfiguration",
+        "NetworkPolicy",
+        "PriorityClass",
+        "Role",
+        "RoleBinding",
+        "RuntimeClass",
+        "Secret",
+        "ServiceAccount",
+        "StorageClass",
+        "ValidatingWebhookConfiguration",
+    )
+)
+
+
+def is_instant(api_version: str, kind: str) -> bool:
+    """Tell whether there is nothing to wait for once such an object exists."""
+    group = api_version.rpartition("/")[0]
+    return kind in _INSTANT and ("." not in group or group.endswith(".k8s.io"))
+
+
 def evaluate(document: Document) -> Progress:
     """Judge one live object. An object of an unknown kind is ready unless its conditions say otherwise."""
     if _flux_status.is_flux(document):

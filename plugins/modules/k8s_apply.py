@@ -69,7 +69,8 @@ options:
     default: []
   wait:
     description:
-      - With O(state=present), wait until all objects are ready, as M(onprem.platform.k8s_wait) judges it.
+      - With O(state=present), wait until all objects are ready, as M(onprem.platform.k8s_wait) judges it. A claim whose
+        storage class waits for the first consumer becomes ready only with a pod that uses it.
       - With O(state=absent), wait until they are gone.
     type: bool
     default: false
@@ -213,6 +214,7 @@ from ..module_utils._kube_documents import Document, identity, load_documents
 from ..module_utils._kube_errors import KubeError
 from ..module_utils._kube_module import PLAN_ARGUMENTS, WAIT_ARGUMENTS, KubeModule
 from ..module_utils._kube_resources import Resources
+from ..module_utils._kube_status import is_instant
 from ..module_utils._kube_wait import Target, WaitError
 
 
@@ -272,6 +274,7 @@ def work(module: KubeModule) -> dict[str, Any]:
         targets = [
             Target(found.api_version, found.kind, found.name, found.namespace)
             for found in (outcome.identity for outcome in outcomes)
+            if not is_instant(found.api_version, found.kind)
         ]
         try:
             module.waiter(Resources(module.client)).wait(targets, params["wait_timeout"])

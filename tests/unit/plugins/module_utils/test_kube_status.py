@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.onprem.platform.plugins.module_utils import _flux_status
 from ansible_collections.onprem.platform.plugins.module_utils._kube_conditions import describe, describe_all
-from ansible_collections.onprem.platform.plugins.module_utils._kube_status import evaluate, matches
+from ansible_collections.onprem.platform.plugins.module_utils._kube_status import evaluate, is_instant, matches
 
 GROUPS = {
     "Deployment": "apps/v1",
@@ -206,3 +206,10 @@ def test_condition_matching() -> None:
     assert "no such condition" in matches(document, {"type": "None"}).message
     assert describe({"type": "A", "status": "True"}) == "A=True"
     assert describe_all(document) == "Ready=True Because: words; Old=True Because: words"
+
+
+def test_kinds_that_need_no_waiting() -> None:
+    assert is_instant("v1", "ConfigMap")
+    assert is_instant("rbac.authorization.k8s.io/v1", "Role")
+    assert not is_instant("test.internal/v1", "Role")
+    assert not is_instant("apps/v1", "Deployment")
