@@ -19,7 +19,7 @@ Every key of the key/value secret becomes a variable. Values are quoted for phpd
 {{- $configuration := dict
       "exit_after_auth" .once
       "vault" (dict "address" $vault.address "ca_cert" "/etc/platform-ca/ca.crt")
-      "auto_auth" (dict "method" (dict "type" "kubernetes" "mount_path" $vault.authPath
+      "auto_auth" (dict "method" (dict "type" "kubernetes" "mount_path" $vault.authPath "max_backoff" "10s"
         "config" (dict "role" .role "token_path" "/var/run/secrets/vault/token")))
       "template" (list (dict "destination" (printf "%s/.env" $vault.directory) "perms" "0640" "error_on_missing_key" true
         "contents" $template))
