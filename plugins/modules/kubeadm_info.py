@@ -42,7 +42,7 @@ options:
       - Seconds to wait for the API when the kubelet runs and the API server's manifest is there but nothing answers,
         as after a start of the host.
     type: int
-    default: 90
+    default: 300
   running_timeout:
     description: Seconds to wait for the end of what a killed run started on this host.
     type: int
@@ -168,7 +168,7 @@ ARGUMENTS = {
     "advertise_address": {"type": "str", "required": True},
     "bind_port": {"type": "int", "default": 6443},
     "control_plane": {"type": "bool", "default": False},
-    "starting_timeout": {"type": "int", "default": 90},
+    "starting_timeout": {"type": "int", "default": 300},
     "running_timeout": {"type": "int", "default": 600},
     "kubernetes_directory": {"type": "path", "default": "/etc/kubernetes"},
     "kubelet_directory": {"type": "path", "default": "/var/lib/kubelet"},
