@@ -286,6 +286,11 @@ class Upstream:
                     stream=stream,
                     timeout=self.timeout,
                 )
+            except requests.exceptions.SSLError as error:
+                raise BundleError(
+                    f"{url}: the server's certificate cannot be verified ({error}). When a proxy of the site stands "
+                    "between, name its authority by the environment variable REQUESTS_CA_BUNDLE."
+                ) from error
             except requests.RequestException as error:
                 raise _Transient(f"no answer ({error})") from error
             challenge = response.headers.get("WWW-Authenticate", "")

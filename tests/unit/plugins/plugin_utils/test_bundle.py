@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.onprem.platform.plugins.plugin_utils import _bundle_go
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle import Bundle
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_cache import Cache
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
@@ -279,6 +280,32 @@ def test_auto_builds_when_upstream_is_not_pinned(site: Site) -> None:
     assert unreachable.producer == "source"
     (forced,) = (r for _a, r in site.bundle(producer="source").plan(["runc"]))
     assert forced.producer == "source"
+
+
+def test_finished_bundle_needs_no_go(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapper = site.root / "lock" / "sources" / "tool"
+    wrapper.mkdir(parents=True)
+    (wrapper / "go.mod").write_text("module example.org/wrapper\n", encoding="utf-8")
+    (wrapper / "go.sum").touch()
+    programs = {"tool": {"package": "example.org/tool", "prints": "x"}}
+    component = {"module": "example.org/tool", "version": "v1", "licence": "MIT", "programs": programs}
+    site.lock = {**site.lock, "images": [], "components": {"tool": component}}
+    site.lock["files"] = [{"name": "tool", "version": "v1", "licence": "MIT", "source": {"item": "tool"}}]
+    bundle = site.bundle()
+    built = site.root / "built"
+    built.write_bytes(b"program")
+    key = bundle.workshop.input_key("tool")
+    bundle.cache.put(key, built, {"name": "tool"})
+    assert site.fill()[1] == {"file/tool:v1": "cache"}
+
+    def absent() -> str:
+        raise BundleError("no Go")
+
+    monkeypatch.setattr(_bundle_go, "go_command", absent)
+    assert site.fill() == (False, {"file/tool:v1": "present"})
+    site.directory = site.root / "empty"
+    with pytest.raises(BundleError, match="no Go"):
+        site.fill()
 
 
 def test_damaged_index_is_one_clear_line(site: Site) -> None:
