@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def dev() -> Iterator[DevVault]:
     """One development server for all tests that need no cluster."""
-    yield from closing(DevVault())
+    yield from closing(DevVault)
 
 
 @pytest.fixture
@@ -56,22 +57,22 @@ def authority(tmp_path: Any) -> Authority:
 def raft(authority: Authority) -> Iterator[list[RaftNode]]:
     """Three servers with TLS and raft storage, not initialised."""
     ports = [free_port() for _number in range(3)]
-    yield from closing(*(RaftNode(number, ports, authority) for number in range(3)))
+    yield from closing(*(partial(RaftNode, number, ports, authority) for number in range(3)))
 
 
 @pytest.fixture
 def kubernetes() -> Iterator[FakeKubernetes]:
     """An API server that forwards ports and reviews tokens."""
-    yield from closing(FakeKubernetes())
+    yield from closing(FakeKubernetes)
 
 
 @pytest.fixture(scope="module")
 def mariadb() -> Iterator[MariaDB]:
     """A MariaDB server."""
-    yield from closing(MariaDB())
+    yield from closing(MariaDB)
 
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server."""
-    yield from closing(PostgreSQL())
+    yield from closing(PostgreSQL)

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,10 @@ def vault_binary() -> str:
 class Process:
     """A server process with a directory of its own."""
 
+    started: list[Process] = []
+
     def __init__(self, name: str) -> None:
+        self.started.append(self)
         self.directory = Path(tempfile.mkdtemp(prefix=f"onprem-{name}-"))
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -79,9 +83,14 @@ class Process:
             self.process.send_signal(number)
             self.process.wait(30)
 
+    def require_life(self) -> None:
+        """Fail with the server's log when it has ended."""
+        assert self.process and self.process.poll() is None, self.log()
+
     def close(self) -> None:
         """End the server and remove its directory."""
         self.kill(signal.SIGTERM)
+        self.started.remove(self)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def log(self) -> str:
@@ -124,7 +133,7 @@ class AuditLog:
 class DevVault(Process):
     """A development server with an audit log: unsealed, in memory, without TLS."""
 
-    token = "hvs.root-of-the-development-server"
+    token = "root-of-the-development-server"
 
     def __init__(self) -> None:
         super().__init__("vault-dev")
@@ -142,6 +151,7 @@ class DevVault(Process):
         self.request("PUT", "sys/audit/test", {"type": "file", "options": {"file_path": str(self.audit.path)}})
 
     def _answers(self) -> bool:
+        self.require_life()
         try:
             return requests.get(f"{self.url}/v1/sys/health", timeout=1).status_code == 200
         except requests.RequestException:
@@ -218,7 +228,7 @@ class RaftNode(Process):
         (self.directory / "data").mkdir()
 
     def _answers(self) -> bool:
-        assert self.process and self.process.poll() is None, self.log()
+        self.require_life()
         try:
             requests.get(f"{self.url}/v1/sys/seal-status", timeout=1, verify=str(self.authority.path))
         except requests.RequestException:
@@ -357,10 +367,17 @@ class PostgreSQL(Process):
         return subprocess.run(argv, capture_output=True, env=environment, check=False).returncode == 0
 
 
-def closing(*services: Any) -> Iterator[Any]:
-    """Yield services, one alone or several as a list, and close them."""
-    try:
-        yield services[0] if len(services) == 1 else list(services)
-    finally:
-        for service in services:
-            service.close()
+def closing(*factories: Callable[[], Any]) -> Iterator[Any]:
+    """Start services, yield one alone or several as a list, and close them, also those of a failed start."""
+    with ExitStack() as stack:
+        services = []
+        for factory in factories:
+            try:
+                service = factory()
+            except BaseException:
+                for process in list(Process.started):
+                    process.close()
+                raise
+            stack.callback(service.close)
+            services.append(service)
+        yield services[0] if len(services) == 1 else services

@@ -246,9 +246,9 @@ def test_integers_that_vault_would_round(call, dev):
     dev.request("POST", "kv/data/number", {"data": {"n": 2**53 + 1}})
     assert dev.request("GET", "kv/data/number")["data"]["data"]["n"] != 2**53 + 1, "Vault rounds"
     assert "2^53" in call(main, path="number", data={"n": 2**53 + 1})["msg"]
-    for value in (2**53, -(2**53), str(2**60)):
-        assert call(main, path="number", data={"n": value})["changed"]
-        assert not call(main, path="number", data={"n": value})["changed"]
+    for number, value in enumerate((2**53, -(2**53), str(2**60))):
+        assert call(main, path=f"number-{number}", data={"n": value})["changed"]
+        assert not call(main, path=f"number-{number}", data={"n": value})["changed"]
 
 
 @pytest.mark.parametrize("method", ["replace", "merge", "add", "patch"])
