@@ -454,7 +454,7 @@ def test_reconcile_failures(run: ModuleRunner, namespace: str, play: Callable[..
     start = time.monotonic()
     suspended = run("flux_reconcile", {**wanted, "wait_timeout": 60})
     assert "suspended" in suspended["msg"]
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     assert suspended["writes_seen"] == []
 
     def unreachable(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:

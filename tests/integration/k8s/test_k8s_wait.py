@@ -94,8 +94,8 @@ def test_rollout_needs_the_newest_generation(run: ModuleRunner, namespace: str, 
     api_server.patch_status(f"{path}/web", rolled_out(3, 2))
     done = time.monotonic()
     assert background.join()["objects"][0]["ready"]
-    # The process' own end is part of this.
-    assert background.ended - done < 0.5
+    # The process' own end is part of this; on an idle machine it is 0.1 s, on a busy one far less than the timeout.
+    assert background.ended - done < 5
 
 
 def test_many_objects_in_one_call(run: ModuleRunner, namespace: str, api_server: ApiServer) -> None:
@@ -216,7 +216,7 @@ def test_pods_that_cannot_start_end_the_waiting(
     start = time.monotonic()
     answer = run("k8s_wait", {**wanted, "wait_timeout": 60})
     assert answer["failed"]
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     for expected in (container["state"]["waiting"]["reason"], word, "the event that explains it", "web-1"):
         assert expected in answer["msg"]
 
