@@ -157,6 +157,9 @@ class Bundle:
             for artefact, result in todo:
                 if artefact.identity in remaining:
                     finish(artefact, result)
+            for artefact, result in steps:
+                if result.action == "present":
+                    index.replace(artefact.identity, [{**e, **_told(result)} for e in index.of(artefact.identity)])
             obsolete = self.obsolete(names)
             for identity in obsolete:
                 index.replace(identity, [])
@@ -219,12 +222,10 @@ class Bundle:
             "kind": artefact.kind,
             "name": artefact.name,
             "version": artefact.version,
-            "licence": artefact.licence,
             "producer": result.producer,
-            "differs_from_upstream": result.differs_from_upstream,
             "artefact": artefact.identity,
             "recipe": self.kinds[artefact.kind].key(artefact, result.producer),
-            **({"notice": artefact.notice} if artefact.notice else {}),
+            **_told(result),
             **made,
         }
 
@@ -244,6 +245,12 @@ class Bundle:
             if entry["version"] != versions.get(entry["artefact"], entry["version"])
         ]
         return missing + other + index.problems()
+
+
+def _told(result: Result) -> Entry:
+    """Return what the lock tells about an artefact that has no part in its content: it may change without a rebuild."""
+    told: Entry = {"licence": result.licence, "differs_from_upstream": result.differs_from_upstream}
+    return {**told, "notice": result.notice} if result.notice else told
 
 
 def _ordered(component: Component, items: list[Program | Tree]) -> list[Program | Tree]:
