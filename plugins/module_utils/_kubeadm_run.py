@@ -42,14 +42,15 @@ _inherited: list[int] = []
 
 
 @contextlib.contextmanager
-def host_lock(timeout: float, path: str = LOCK_FILE) -> Iterator[None]:
-    """Hold the lock that says: kubeadm works on this host.
+def host_lock(timeout: float, path: str = LOCK_FILE) -> Iterator[bool]:
+    """Hold the lock that says: kubeadm works on this host. Yields whether somebody else held it first.
 
     When a run is killed on the controller, what it started on the host goes on. The next run waits here for its end
     instead of judging a half-made state. The kernel frees the lock with its last holder. Raises KubeadmError.
     """
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     deadline = time.monotonic() + timeout
+    waited = False
     with open(path, "a", encoding="ascii") as stream:
         while True:
             try:
@@ -61,10 +62,11 @@ def host_lock(timeout: float, path: str = LOCK_FILE) -> Iterator[None]:
                         f"kubeadm, started by another run, still works on this host after {timeout:.0f} s. "
                         "Look at it with: ps -C kubeadm -f"
                     ) from None
+                waited = True
                 time.sleep(0.5)
         _inherited.append(stream.fileno())
         try:
-            yield
+            yield waited
         finally:
             _inherited.remove(stream.fileno())
 

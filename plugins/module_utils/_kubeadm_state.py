@@ -49,15 +49,6 @@ def _file_sha256(path: str) -> str:
         return ""
 
 
-def _program_version(program: str, *arguments: str) -> str:
-    try:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=30)
-    except OSError:
-        return ""
-    found = re.search(r"v\d+\.\d+\.\d+\S*", done.stdout)
-    return found.group(0) if found else ""
-
-
 def kubelet_active() -> bool:
     """Whether the kubelet's unit runs."""
     try:
@@ -118,7 +109,6 @@ def host_facts(kubernetes_directory: str, kubelet_directory: str, etcd_directory
         "ca_private_key": os.path.exists(f"{directory}/pki/ca.key"),
         "client_certificate": client,
         "kubelet_active": kubelet_active(),
-        "kubeadm_version": _program_version("kubeadm", "version", "-o", "short"),
         "encryption_sha256": _file_sha256(f"{directory}/platform/encryption.yaml"),
     }
 

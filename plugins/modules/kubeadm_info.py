@@ -119,14 +119,16 @@ kubelet_active:
   description: Whether the kubelet runs.
   returned: always
   type: bool
-kubeadm_version:
-  description: Version of kubeadm on the host; empty when it is not installed.
-  returned: always
-  type: str
 encryption_sha256:
   description: SHA-256 of the API server's encryption configuration; empty when there is none.
   returned: always
   type: str
+waited:
+  description:
+    - Whether what another run had started on this host had to end first. Answers that other hosts gave meanwhile are
+      older than its outcome, so ask all again.
+  returned: always
+  type: bool
 api_local:
   description: Whether the API server of this host itself answered.
   returned: always
@@ -199,11 +201,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        with host_lock(module.params["running_timeout"]):
+        with host_lock(module.params["running_timeout"]) as waited:
             facts = gather(module.params)
     except KubeadmError as error:
         module.fail_json(msg=f"{module.params['node_name']}: {error}")
-    module.exit_json(changed=False, **facts)
+    module.exit_json(changed=False, waited=waited, **facts)
 
 
 if __name__ == "__main__":

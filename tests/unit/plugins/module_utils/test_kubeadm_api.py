@@ -227,7 +227,7 @@ def test_host_facts_of_a_bare_and_of_a_joined_host(tmp_path: Path, pki: Pki, mon
     directories = [str(tmp_path / name) for name in ("etc", "kubelet", "etcd")]
     bare = state.host_facts(*directories)
     assert not any(bare["files"].values())
-    assert (bare["ca_fingerprint"], bare["static_pods"], bare["kubeadm_version"]) == ("", {}, "")
+    assert (bare["ca_fingerprint"], bare["static_pods"]) == ("", {})
     monkeypatch.undo()
     manifests = tmp_path / "etc" / "manifests"
     manifests.mkdir(parents=True)

@@ -231,14 +231,15 @@ def test_missing_program_is_named() -> None:
 
 def test_lock_is_kept_by_a_command_that_outlives_its_run(tmp_path: Path) -> None:
     path = str(tmp_path / "run" / "lock")
-    with runner.host_lock(1, path):
+    with runner.host_lock(1, path) as waited:
+        assert waited is False
         descriptor = os.open(path, os.O_RDONLY)
         os.close(descriptor)
         runner.run(["bash", "-c", "sleep 2 >/dev/null 2>&1 &"], 5)
     with pytest.raises(KubeadmError, match="still works on this host"), runner.host_lock(0.2, path):
         pass
-    with runner.host_lock(10, path):
-        pass
+    with runner.host_lock(10, path) as waited:
+        assert waited is True
 
 
 Runner = Callable[..., dict[str, Any]]
