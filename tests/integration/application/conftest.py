@@ -46,7 +46,7 @@ Completed = subprocess.CompletedProcess[str]
 
 def run(*command: str, **options: Any) -> Completed:
     """Run a command and return its result with its output as text."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
 def free_port() -> int:
@@ -429,7 +429,7 @@ def database(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -
     server = Database(containers, name, port)
     ping = ["exec", name, "mariadb", "--socket=/tmp/mysql.sock", "--user=admin", "--execute=select 1"]
     answers = lambda: containers.podman(*ping).returncode == 0  # noqa: E731
-    wait_until(answers, 30, "MariaDB answers", lambda: containers.logs(name))
+    wait_until(answers, 120, "MariaDB answers", lambda: containers.logs(name))
     return server
 
 

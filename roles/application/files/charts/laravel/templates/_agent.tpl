@@ -4,32 +4,56 @@ SPDX-License-Identifier: GPL-3.0-or-later
 */}}
 
 {{/*
-Vault Agent's configuration as JSON. (root, role, database, once)
+Vault Agent's configuration. (root, role, database, once, cache)
 Every key of the key/value secret becomes a variable. Values are quoted for phpdotenv: backslash, quote and dollar.
+In HCL, because the agent reads a nested object of JSON as several blocks.
 */}}
 {{- define "laravel.agentConfiguration" -}}
 {{- $vault := .root.Values.vault -}}
-{{- $quote := "replaceAll \"\\\\\" \"\\\\\\\\\" | replaceAll \"\\\"\" \"\\\\\\\"\" | replaceAll \"$\" \"\\\\$\"" -}}
-{{- $template := printf (join "" (list
-    "{{ with secret %q }}{{ range $name, $value := .Data.data }}{{ $name }}=\"{{ printf \"%%v\" $value | %s }}\"\n{{ end }}{{ end }}"
-    "{{ with secret %q }}DB_USERNAME=\"{{ .Data.username }}\"\nDB_PASSWORD=\"{{ .Data.password | %s }}\"\n{{ end }}"
-  )) $vault.keyValue $quote .database $quote -}}
-{{- $persist := dict "type" "kubernetes" "path" "/vault/agent-cache" "keep_after_import" true "exit_on_err" false
-      "service_account_token_file" "/var/run/secrets/vault/token" -}}
-{{- $configuration := dict
-      "exit_after_auth" .once
-      "vault" (dict "address" $vault.address "ca_cert" "/etc/platform-ca/ca.crt")
-      "auto_auth" (dict "method" (dict "type" "kubernetes" "mount_path" $vault.authPath "max_backoff" "10s"
-        "config" (dict "role" .role "token_path" "/var/run/secrets/vault/token")))
-      "template" (list (dict "destination" (printf "%s/.env" $vault.directory) "perms" "0640" "error_on_missing_key" true
-        "contents" $template))
-      "template_config" (dict "exit_on_retry_failure" .once "static_secret_render_interval" "1m")
--}}
+{{- $quote := `replaceAll "\\" "\\\\" | replaceAll "\"" "\\\"" | replaceAll "$" "\\$"` -}}
+{{- $template := `{{ with secret "KEY_VALUE" }}{{ range $name, $value := .Data.data }}{{ $name }}="{{ printf "%v" $value | QUOTE }}"
+{{ end }}{{ end }}{{ with secret "DATABASE" }}DB_USERNAME="{{ .Data.username }}"
+DB_PASSWORD="{{ .Data.password | QUOTE }}"
+{{ end }}` -}}
+exit_after_auth = {{ .once }}
+vault {
+  address = {{ $vault.address | quote }}
+  ca_cert = "/etc/platform-ca/ca.crt"
+}
+auto_auth {
+  method {
+    type        = "kubernetes"
+    mount_path  = {{ $vault.authPath | quote }}
+    max_backoff = "10s"
+    config = {
+      role       = {{ .role | quote }}
+      token_path = "/var/run/secrets/vault/token"
+    }
+  }
+}
 {{- if .cache }}
-{{- $_ := set $configuration "cache" (dict "persist" $persist) }}
+cache {
+  persist "kubernetes" {
+    path                       = "/vault/agent-cache"
+    keep_after_import          = true
+    exit_on_err                = false
+    service_account_token_file = "/var/run/secrets/vault/token"
+  }
+}
 {{- end }}
-{{- $configuration | toPrettyJson }}
-{{- end }}
+template_config {
+  exit_on_retry_failure         = {{ .once }}
+  static_secret_render_interval = "1m"
+}
+template {
+  destination          = "{{ $vault.directory }}/.env"
+  perms                = "0640"
+  error_on_missing_key = true
+  contents             = <<TEMPLATE
+{{ $template | replace "QUOTE" $quote | replace "KEY_VALUE" $vault.keyValue | replace "DATABASE" .database }}
+TEMPLATE
+}
+{{ end }}
 
 {{/* One container of the agent. (root, name, file) */}}
 {{- define "laravel.agent" -}}
@@ -57,8 +81,8 @@ Agent of a long-running pod: the first container renders .env once, so that noth
 on rendering. It takes over the first one's token and lease from the cache, so a pod has one database user, not two.
 */}}
 {{- define "laravel.agentContainers" -}}
-{{ include "laravel.agent" (dict "root" . "name" "agent-init" "file" "once.json") }}
-{{ include "laravel.agent" (dict "root" . "name" "agent" "file" "agent.json") }}
+{{ include "laravel.agent" (dict "root" . "name" "agent-init" "file" "once.hcl") }}
+{{ include "laravel.agent" (dict "root" . "name" "agent" "file" "agent.hcl") }}
   restartPolicy: Always
 {{- end }}
 
