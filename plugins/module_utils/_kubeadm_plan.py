@@ -19,6 +19,8 @@ from typing import Any
 Facts = Mapping[str, Any]
 MANIFESTS = frozenset(("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"))
 DOCUMENTS = ("cluster_configuration", "kubelet_configuration", "kube_proxy_configuration")
+# A cluster keeps these for life; another value means that it is another cluster, or wrong variables.
+FIXED = ("clusterName", "controlPlaneEndpoint", "networking")
 SECTIONS = {
     "kube-apiserver": "apiServer",
     "kube-controller-manager": "controllerManager",
@@ -292,6 +294,13 @@ def _compare_documents(plan: Plan, view: Facts, desired: Mapping[str, Any]) -> N
             plan.errors.append(
                 f"The cluster runs Kubernetes {live['kubernetesVersion']}, wanted is {version}. This role does not "
                 "change the version of a running cluster: upgrade it, or set kubernetes_version to what it runs."
+            )
+        fixed = {name: wanted.pop(name) for name in FIXED if name in wanted} if live else {}
+        if found := differences(fixed, live):
+            plan.errors.append(
+                f"The cluster that answers on {plan.view_host} is not the one that is wanted: {'; '.join(found)}. "
+                "This cannot be changed in a running cluster: correct the variables, take the host out of the "
+                "inventory, or reset it."
             )
         if found := differences(wanted, live):
             plan.differences[key] = found

@@ -184,10 +184,10 @@ def test_foreign_host_stops_unless_it_may_be_wiped(running: Cluster) -> None:
 
 
 def test_changed_configuration_is_drift(running: Cluster) -> None:
-    plan = running.plan(desired={"cluster_configuration": {"clusterName": "other"}})
+    plan = running.plan(desired={"cluster_configuration": {"imageRepository": "other"}})
     assert states(plan)["cp1"] == ("drifted", "reconfigure")
     assert states(plan)["w1"] == ("joined", "none")
-    assert plan.nodes["cp1"].reasons == ["clusterName: 'onprem' instead of 'other'"]
+    assert plan.nodes["cp1"].reasons == ["imageRepository: None instead of 'other'"]
     assert states(plan)["cp2"] == ("joined", "none")
     kubelet = running.plan(desired={"kubelet_configuration": {"podPidsLimit": 4096}})
     assert kubelet.reconfigure == CONTROL_PLANES + WORKERS
@@ -205,6 +205,13 @@ def test_each_control_plane_is_judged_by_its_own_static_pods(running: Cluster) -
     assert plan.reconfigure == ["cp2", "cp3"]
     assert plan.nodes["cp2"].reasons == ["kube-scheduler --profiling: None instead of 'false'"]
     assert plan.nodes["cp3"].reasons == ["kube-apiserver has read older files"]
+
+
+@pytest.mark.parametrize("key", ["clusterName", "controlPlaneEndpoint"])
+def test_another_cluster_is_not_adopted(running: Cluster, key: str) -> None:
+    plan = running.plan(desired={"cluster_configuration": {key: "other"}})
+    assert "answers on cp1 is not the one that is wanted" in plan.errors[0]
+    assert plan.reconfigure == []
 
 
 def test_version_is_no_setting(running: Cluster) -> None:
