@@ -66,20 +66,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _fill(self, arguments: dict[str, Any]) -> dict[str, Any]:
         bundle = self._bundle(arguments)
-        if self._task.check_mode:
-            results = [result for _artefact, result in bundle.plan(arguments["names"])]
-            obsolete = bundle.obsolete(arguments["names"])
-            changed = bool(obsolete) or any(result.action != "present" for result in results)
-        else:
-            changed, results, obsolete = bundle.fill(arguments["names"])
-        if not (changed and self._task.check_mode):
+        outcome = (bundle.preview if self._task.check_mode else bundle.fill)(arguments["names"])
+        results, obsolete = outcome.results, outcome.obsolete
+        if not (outcome.changed and self._task.check_mode):
             _show_notices(results)
         before = "".join(f"{_line(result)}\n" for result in results if result.action == "present")
         before += "".join(f"{identity}\n" for identity in obsolete)
         after = "".join(f"{_line(result)}\n" for result in results)
         return {
-            "changed": changed,
+            "changed": outcome.changed,
             "directory": arguments["directory"],
+            "compiled": outcome.compiled,
             "entries": [asdict(result) for result in results],
             "obsolete": obsolete,
             "diff": {"before": before, "after": after, "before_header": "bundle", "after_header": "bundle"},
@@ -97,6 +94,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {
             "changed": False,
             "directory": arguments["directory"],
+            "compiled": [],
             "entries": [],
             "obsolete": [],
             "msg": "Every checksum is right.",

@@ -155,6 +155,12 @@ entries:
       description: What making it took in this run.
       type: float
       sample: 0.1
+compiled:
+  description: Programs that were compiled, or would be; this needs compilers, time and disk.
+  returned: success
+  type: list
+  elements: str
+  sample: [kubeadm]
 obsolete:
   description: Artefacts that the lock no longer has and that are removed from the bundle.
   returned: success

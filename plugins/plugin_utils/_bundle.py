@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +43,21 @@ class Result:
     differs_from_upstream: list[str] = field(default_factory=list)
     size: int = 0
     seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """What a run did, or would do.
+
+    :ivar results: one for each wanted artefact, in the order of making.
+    :ivar obsolete: what was removed because the lock does not have it.
+    :ivar compiled: programs that were built, which takes compilers, time and disk.
+    """
+
+    changed: bool
+    results: list[Result]
+    obsolete: list[str]
+    compiled: list[str]
 
 
 class Bundle:
@@ -120,12 +135,18 @@ class Bundle:
         wanted = {artefact.identity for artefact in self.lock.artefacts}
         return [] if names else sorted({entry["artefact"] for entry in Index(self.directory).entries} - wanted)
 
-    def fill(self, names: Sequence[str] = ()) -> tuple[bool, list[Result], list[str]]:
+    def preview(self, names: Sequence[str] = ()) -> Outcome:
+        """Return what :meth:`fill` would do."""
+        steps, obsolete = self.plan(names), self.obsolete(names)
+        todo = [(artefact, result) for artefact, result in steps if result.action != "present"]
+        compiled = _programs(self._needed(todo))
+        return Outcome(bool(todo or obsolete), [result for _artefact, result in steps], obsolete, compiled)
+
+    def fill(self, names: Sequence[str] = ()) -> Outcome:
         """Make what is not there or not as the lock says.
 
         :param names: names of artefacts; the rest of the bundle stays as it is. All when empty, and then what the
             lock does not have is removed.
-        :returns: whether the bundle changed, a result for each wanted artefact, and what was removed.
         :raises BundleError: something cannot be made; what was finished before stays in the bundle.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -145,7 +166,7 @@ class Bundle:
 
             remaining = dict.fromkeys(artefact.identity for artefact, _result in todo)
             needed = self._needed(todo)
-            if needed:
+            if _programs(needed):
                 self.cache.require_space(BUILD_SPACE)
             for component, items in needed.items():
                 # One component after the other: its programs share a compiler cache that is gone afterwards.
@@ -167,7 +188,7 @@ class Bundle:
                 images = {f"{e['repository']}:{e['tag']}" for e in index.entries if e["kind"] == "image"}
                 OciLayout(self.directory / "images").keep_only(images)
             changed = index.write() or changed
-            return changed, [result for _artefact, result in steps], obsolete
+            return Outcome(changed, [result for _artefact, result in steps], obsolete, _programs(needed))
 
     def _announce(self, steps: list[tuple[Artefact, Result]]) -> None:
         counts = {action: sum(r.action == action for _a, r in steps) for action in ("present", "cache", "download")}
@@ -245,6 +266,10 @@ class Bundle:
             if entry["version"] != versions.get(entry["artefact"], entry["version"])
         ]
         return missing + other + index.problems()
+
+
+def _programs(needed: Mapping[str, list[Program | Tree]]) -> list[str]:
+    return [item.name for items in needed.values() for item in items if isinstance(item, Program)]
 
 
 def _told(result: Result) -> Entry:

@@ -66,8 +66,8 @@ class Site:
 
     def fill(self, *names: str, **options: Any) -> tuple[bool, dict[str, str]]:
         """Fill the bundle; return whether it changed, and name -> action."""
-        changed, results, _obsolete = self.bundle(**options).fill(names)
-        return changed, {f"{r.kind}/{r.name}:{r.version}": r.action for r in results}
+        outcome = self.bundle(**options).fill(names)
+        return outcome.changed, {f"{r.kind}/{r.name}:{r.version}": r.action for r in outcome.results}
 
 
 @pytest.fixture
@@ -278,6 +278,7 @@ def test_auto_builds_when_upstream_is_not_pinned(site: Site) -> None:
     site.lock["files"][-1]["upstream"]["url"] = "http://127.0.0.1:9/runc"
     (unreachable,) = (r for _a, r in site.bundle().plan(["runc"]))
     assert unreachable.producer == "source"
+    assert site.bundle().preview(["runc"]).compiled == ["runc"]
     (forced,) = (r for _a, r in site.bundle(producer="source").plan(["runc"]))
     assert forced.producer == "source"
 
