@@ -49,8 +49,8 @@ options:
   retries:
     description:
       - How often a request is repeated after a lost connection, a rate limit, a missing active node or a gateway error.
-      - The waits double from 0.25 to 2 seconds. Requests that must not run twice are repeated only if the server
-        cannot have seen them.
+      - The waits double from 0.25 to 2 seconds, and are 2.5 times as long while a new active node is elected.
+      - Requests that must not run twice are repeated only if the server cannot have seen them.
     type: int
     default: 6
   proxies:

@@ -175,7 +175,7 @@ class VaultClient:
                 lost = isinstance(error, VaultConnectionError) and error.sent
                 if not error.retryable or attempt == self._retries or (lost and not repeatable):
                     raise
-                time.sleep(min(0.25 * 2**attempt, 2))
+                time.sleep(min(0.25 * 2**attempt, 2) * error.patience)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def read(self, path: str, **options: Any) -> dict[str, Any] | None:

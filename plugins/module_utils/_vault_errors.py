@@ -37,6 +37,7 @@ class VaultError(Exception):
 
     kind = "error"
     retryable = False
+    patience = 1.0  # factor for the waits between repetitions
 
     def __init__(self, message: str, *, hint: str = "", path: str = "", status: int | None = None) -> None:
         super().__init__(message)
@@ -102,6 +103,7 @@ class VaultStandby(VaultError):
 
     kind = "standby"
     retryable = True
+    patience = 2.5  # an election takes longer than a lost packet
 
 
 class VaultPermissionDenied(VaultError):

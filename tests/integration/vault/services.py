@@ -53,6 +53,7 @@ class Process:
     """A server process with a directory of its own."""
 
     started: list[Process] = []
+    stop_signal = signal.SIGTERM
 
     def __init__(self, name: str) -> None:
         self.started.append(self)
@@ -89,7 +90,7 @@ class Process:
 
     def close(self) -> None:
         """End the server and remove its directory."""
-        self.kill(signal.SIGTERM)
+        self.kill(self.stop_signal)
         self.started.remove(self)
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -166,19 +167,21 @@ class DevVault(Process):
 
 
 class RaftNode(Process):
-    """One server of a cluster with TLS and raft storage."""
+    """One server of a cluster with TLS and raft storage. ``join_name`` is in the certificates of all."""
+
+    join_name = "vault.internal"
 
     def __init__(self, number: int, ports: list[int], authority: Authority) -> None:
         super().__init__(f"vault-{number}")
         self.name = f"vault-{number}.vault-internal"
         self.port = ports[number]
         self.url = f"https://127.0.0.1:{self.port}"
-        certificate, key = authority.issue(self.name, "127.0.0.1", "vault.internal")
+        certificate, key = authority.issue(self.name, "127.0.0.1", self.join_name)
         joins = [
             {
                 "leader_api_addr": f"https://127.0.0.1:{port}",
                 "leader_ca_cert_file": str(authority.path),
-                "leader_tls_servername": "vault.internal",
+                "leader_tls_servername": self.join_name,
             }
             for port in ports
             if port != self.port
@@ -312,6 +315,7 @@ class PostgreSQL(Process):
     """A PostgreSQL server with a role for Vault."""
 
     first_password = "canary-first-postgresql"
+    stop_signal = signal.SIGINT  # does not wait for Vault to hang up
 
     def __init__(self) -> None:
         super().__init__("postgresql")

@@ -89,7 +89,7 @@ def test_a_follower_is_not_initialised(cluster, raft, run_module, authority, tmp
     raft[0].kill()
     raft[1].kill()
     assert run_module(vault_init.main, {**alone, "key_file": str(tmp_path / "keys" / "vault.json")})["changed"]
-    raft[0].configuration["storage"]["raft"]["retry_join"] = []
+    del raft[0].configuration["storage"]["raft"]["retry_join"]
     raft[0].start()
     raft[1].start()
     assert raft[0].request("GET", "sys/init").json() == {"initialized": False}

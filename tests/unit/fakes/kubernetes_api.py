@@ -64,13 +64,13 @@ class FakeKubernetes:
         self.tokens[f"{namespace}/{name}"] = token
         return token
 
-    def review(self, token: str) -> dict[str, Any]:
+    def review(self, token: str, audiences: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return the status of a TokenReview."""
         for account, known in self.tokens.items():
             if known == token:
                 namespace, name = account.split("/")
                 user = {"username": f"system:serviceaccount:{namespace}:{name}", "uid": f"uid-of-{name}"}
-                return {"authenticated": True, "user": user}
+                return {"authenticated": True, "user": user, "audiences": audiences}
         return {"authenticated": False, "error": "the token is unknown"}
 
     def kubeconfig(self, directory: Path) -> str:
@@ -113,7 +113,7 @@ class FakeKubernetes:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if self.path == "/apis/authentication.k8s.io/v1/tokenreviews":
-                    return self._json(201, {**body, "status": fake.review(body["spec"]["token"])})
+                    return self._json(201, {**body, "status": fake.review(**body["spec"])})
                 match = re.match(r"/api/v1/namespaces/([^/]+)/serviceaccounts/([^/]+)/token$", self.path)
                 token = fake.tokens.get(f"{match[1]}/{match[2]}") if match else None
                 if token is None:
