@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ._bundle_cache import remove_tree
 from ._bundle_common import BundleError, file_digest, write_atomically
 
 SCHEMA = 1
@@ -158,7 +159,7 @@ class Index:
 
     def _remove_strays(self) -> None:
         for path in self.strays():
-            path.unlink()
+            remove_tree(path)
 
     def problems(self) -> list[str]:
         """Check every file and every image blob against its checksum, offline; return what is wrong."""

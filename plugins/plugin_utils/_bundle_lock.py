@@ -279,7 +279,8 @@ def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Ar
     source = dict(values.get("source") or {})
     differs = list(values.get("differs_from_upstream") or [])
     for component in components.values():
-        if any(component.item(name) is not None for name in _inputs(source)):
+        # Trees are the module's files as they are; only programs differ.
+        if set(component.programs) & set(_inputs(source)):
             differs += component.differs_from_upstream
     more: dict[str, Any] = {"source": source, "differs_from_upstream": tuple(differs)}
     upstream = values.get("upstream")

@@ -82,9 +82,10 @@ def test_shipped_lock_names_each_difference_and_binding_licence() -> None:
     assert artefacts["file/kubeadm"].differs_from_upstream == ()
 
 
-def test_difference_of_the_component_shows_at_its_files(tmp_path: Path) -> None:
-    lock = load_lock(write(tmp_path))
-    assert lock.artefacts[0].differs_from_upstream == ("smaller",)
+def test_difference_of_the_component_shows_at_its_programs_only(tmp_path: Path) -> None:
+    manifest = {"name": "m", "version": "v1", "licence": "MIT", "kustomize": ["config"]}
+    lock = load_lock(write(tmp_path, manifests=[{**manifest, "source": {"item": "tool-config"}}]))
+    assert [artefact.differs_from_upstream for artefact in lock.artefacts] == [("smaller",), ()]
 
 
 @pytest.mark.parametrize(
