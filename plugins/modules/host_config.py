@@ -25,7 +25,7 @@ options:
     description: Bundle directory on the controller, for O(files[].bundle) and O(bundle_packages).
     type: path
   bundle_packages:
-    description: Package selections of the bundle to install, such as V(node); they are added to O(packages).
+    description: Package selections of the bundle to install, such as V(node-debian-12); they are added to O(packages).
     type: list
     elements: str
     default: []
@@ -250,6 +250,15 @@ options:
         type: list
         elements: str
         default: []
+  _payload:
+    description: Set by the action plugin; the texts of all files, as one masked value.
+    type: str
+  _staging_directory:
+    description: Set by the action plugin; directory of the uploaded files on the host.
+    type: str
+  _staging_archive:
+    description: Set by the action plugin; archive of the smaller ones among them.
+    type: str
 requirements:
   - systemd 248 or newer on the host
 extends_documentation_fragment:

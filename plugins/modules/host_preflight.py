@@ -83,6 +83,11 @@ options:
     description: Seconds for each connection of O(phase=mesh).
     type: float
     default: 3
+  _targets:
+    description: Set by the action plugin; what is known of each host of O(hosts).
+    type: list
+    elements: dict
+    default: []
 extends_documentation_fragment:
   - onprem.platform.attributes
   - onprem.platform.attributes.info

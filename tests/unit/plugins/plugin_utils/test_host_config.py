@@ -91,12 +91,12 @@ def test_files_and_packages_of_the_bundle(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
     tool = {"kind": "file", "name": "tool", "version": "v1", "path": "files/tool", "sha256": "a" * 64, "size": 5}
     package = {"kind": "package", "name": "haproxy", "version": "2.6", "path": "packages/haproxy.deb"}
-    package.update(sha256="b" * 64, size=9, distribution="debian-12", artefact="node")
+    package.update(sha256="b" * 64, size=9, distribution="debian-12", artefact="package/node-debian-12")
     index = {"schema": 1, "platform": "linux/amd64", "entries": [{**tool, "artefact": "tool"}, package]}
     (tmp_path / "index.json").write_text(json.dumps(index))
     arguments = {
         "bundle_directory": str(tmp_path),
-        "bundle_packages": ["node"],
+        "bundle_packages": ["node-debian-12"],
         "files": [{"path": "/usr/local/bin/tool", "bundle": "tool"}],
     }
     call = subject.prepare(arguments)
