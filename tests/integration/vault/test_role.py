@@ -27,6 +27,9 @@ from ansible_collections.onprem.platform.tests.integration.vault.services import
 from ansible_collections.onprem.platform.tests.unit.fakes.kubernetes_api import FakeKubernetes
 from ansible_collections.onprem.platform.tests.unit.plugins.fake_kube_api import FakeKubeApi
 
+# A dozen runs of a playbook.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+
 ROOT = Path(__file__).parents[3]
 FIRST_PASSWORD = "/api/v1/namespaces/data/secrets/mariadb-first-password"
 CONFIGURATION = "/api/v1/namespaces/vault/configmaps/vault-configuration"
