@@ -65,6 +65,8 @@ def test_examples_against_one_server(dev, mariadb, postgresql, tmp_path):
     ]
     replaced = {
         "https://vault.example.org:8200": dev.url,
+        # this server runs in no pod, whose authority it would use
+        "kubernetes.default.svc:443\n": "kubernetes.default.svc:443\n        disable_local_ca_jwt: true\n",
         "tcp(mariadb.shop.svc:3306)": f"tcp(127.0.0.1:{mariadb.port})",
         "postgresql.library.svc:5432/library?sslmode=verify-full": f"127.0.0.1:{postgresql.port}/postgres",
     }
@@ -127,7 +129,7 @@ def test_examples_against_a_cluster(raft, authority, kubernetes, dev, tmp_path):
     assert play(sessions, KUBECONFIG=kubeconfig)["changed"] == 1
     assert play(sessions, KUBECONFIG=kubeconfig)["changed"] == 0
 
-    replaced["https://vault.example.org:8200"] = f"{raft[0].url}\n    ca_cert: {authority.path}"
+    replaced["https://vault.example.org:8200"] = f"{raft[0].url}\n        ca_cert: {authority.path}"
     last = playbook(["vault_root_token"], replaced, tmp_path, {"role_id": role_id, "secret_id": secret_id})
     assert play(last)["changed"] == 1
     assert play(last)["changed"] == 0
