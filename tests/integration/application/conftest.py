@@ -306,13 +306,13 @@ class Application:
         served = Served(self, f"http://127.0.0.1:{http_port}", f"http://127.0.0.1:{metrics_port}", fpm, nginx, fpm_port)
         wait_until(
             lambda: request(f"{served.url}/application.css").status == 200,
-            20,
+            60,
             "nginx answers",
             lambda: self.containers.logs(nginx),
         )
         wait_until(
             lambda: request(f"{served.url}/healthz").status in (200, 503),
-            20,
+            60,
             "php-fpm answers",
             lambda: self.containers.logs(fpm),
         )
