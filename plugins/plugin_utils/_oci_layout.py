@@ -127,7 +127,10 @@ class OciLayout:
         return self.add_manifest(reference, manifest, entry["mediaType"])
 
     def keep_only(self, references: set[str]) -> list[str]:
-        """Drop every other reference and the blobs that no image needs any more; return the dropped references."""
+        """Drop every other reference and the blobs that no image needs; return the dropped references.
+
+        Nobody may be adding an image meanwhile: its blobs come before the manifest that needs them.
+        """
         with self._lock():
             entries = self._index()
             kept = [item for item in entries if item["annotations"][REFERENCE_NAME] in references]
