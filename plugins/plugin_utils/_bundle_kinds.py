@@ -271,7 +271,8 @@ class PackageKind(Kind):
 
     def key(self, artefact: Artefact, producer: str) -> str:
         """See the base class."""
-        return key_of({"recipe": "packages/1", "packages": [package.sha256 for package in self._packages(artefact)]})
+        sums = [package.sha256 for package in self._packages(artefact)]
+        return key_of({"recipe": "packages/1", "distribution": artefact.distribution, "packages": sums})
 
     def inputs(self, artefact: Artefact) -> list[str]:
         """See the base class."""

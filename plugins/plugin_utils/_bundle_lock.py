@@ -296,6 +296,8 @@ def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Ar
         if not re.match(r"https?://", part.url):
             raise BundleError(f"{where}: {part.url!r} is no http(s) address.")
         more["upstream"] = part
+    if kind == "package":
+        more["distribution"] = values.get("distribution", "")
     if kind == "manifest":
         more["kustomize"] = tuple(values.get("kustomize") or ())
         if not more["kustomize"]:
