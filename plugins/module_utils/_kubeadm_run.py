@@ -20,6 +20,7 @@ from typing import Any
 from ._kubeadm_api import KubeadmError, memory_file
 
 LOCK_FILE = "/run/onprem-platform/kubeadm.lock"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PHASE = re.compile(r"^\[([a-z0-9-]+)\]")
 
 
@@ -120,7 +121,7 @@ def run(arguments: Sequence[str], timeout: float, descriptors: Sequence[int] = (
     try:
         assert process.stdout is not None  # noqa: S101 # asked for above
         for line in process.stdout:
-            output.append(line.rstrip())
+            output.append(_COLOUR.sub("", line.rstrip()))
             found = _PHASE.match(line)
             if found and (not starts or starts[-1][0] != found.group(1)):
                 starts.append((found.group(1), time.monotonic()))
