@@ -23,7 +23,7 @@ options:
     required: true
   bundle_directory:
     description: The bundle directory on the controller.
-    type: path
+    type: str
     required: true
     vars:
       - name: platform_bundle_directory
