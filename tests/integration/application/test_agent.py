@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 pytestmark = pytest.mark.timeout(600)
 
-REPOSITORY = Path(__file__).parents[3]
+CHART = Path(__file__).parents[3] / "roles/application/files/charts/laravel"
 BUNDLE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onprem-platform/bundle/files"
 USER = 10001
 AWKWARD = "a\"b\\c$d'e#f g=${APP_NAME}"
@@ -91,7 +91,7 @@ class Vault:
 
 
 @pytest.fixture(scope="module")
-def vault(database, tmp_path_factory) -> Iterator[Vault]:
+def vault(database, redis, tmp_path_factory) -> Iterator[Vault]:
     """Start Vault with what the role `vault` makes for an application; leases of long-running pods last a minute."""
     import socket
 
@@ -105,7 +105,7 @@ def vault(database, tmp_path_factory) -> Iterator[Vault]:
     server.call("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
     server.call("POST", "sys/mounts/database", {"type": "database"})
     end = time.monotonic() + 20
-    secret = {"APP_KEY": "base64:" + "QUJD" * 10 + "QUI=", "AWKWARD": AWKWARD}
+    secret = {"APP_KEY": "base64:" + "QUJD" * 10 + "QUI=", "AWKWARD": AWKWARD, "REDIS_PASSWORD": redis[2]}
     while not server.call("POST", "kv/data/shop", {"data": secret}, quiet=True):
         assert time.monotonic() < end, "the key-value engine is not upgraded"
         time.sleep(0.2)
@@ -167,7 +167,6 @@ def tokens(vault) -> Any:
 @pytest.fixture(scope="module")
 def configurations(vault) -> dict[str, dict[str, str]]:
     """Return the agent configurations that the chart renders, by ConfigMap and file."""
-    chart = REPOSITORY / "roles/application/files/charts/laravel"
     digest = "sha256:" + "0" * 64
     values = {
         "registry": "registry.example.org",
@@ -182,7 +181,7 @@ def configurations(vault) -> dict[str, dict[str, str]]:
         },
     }
     helm = BUNDLE / "helm"
-    command = [str(helm) if helm.exists() else "helm", "template", "shop", str(chart), "--kube-version", "1.36.3"]
+    command = [str(helm) if helm.exists() else "helm", "template", "shop", str(CHART), "--kube-version", "1.36.3"]
     rendered = subprocess.run(
         [*command, "--values", "-"], input=json.dumps(values), capture_output=True, text=True, check=True, timeout=60
     )
@@ -198,10 +197,9 @@ class Pod:
         place.chmod(0o755)
         for parent in place.parents[:2]:
             parent.chmod(0o755)
-        for name in ("secrets", "cache", "configuration", "authority", "root"):
+        for name in ("secrets", "configuration", "authority", "root"):
             (place / name).mkdir()
-        for name in ("secrets", "cache"):
-            os.chown(place / name, USER, USER)
+        os.chown(place / "secrets", USER, USER)
         for name, text in configuration.items():
             (place / "configuration" / name).write_text(text)
         shutil.copy(vault.authority, place / "authority/ca.crt")
@@ -214,7 +212,6 @@ class Pod:
     def mounts(self) -> dict[str, Path]:
         return {
             "/vault/secrets": self.place / "secrets",
-            "/vault/agent-cache": self.place / "cache",
             "/etc/vault-agent": self.place / "configuration",
             "/etc/platform-ca": self.place / "authority",
             "/var/run/secrets/vault": self.place / "token",
@@ -259,7 +256,7 @@ def test_a_job_gets_its_file_once(make_pod, vault):
     assert oct(pod.file.stat().st_mode & 0o777) == "0o640"
     variables = pod.variables()
     assert variables["AWKWARD"] == AWKWARD
-    assert set(variables) == {"APP_KEY", "AWKWARD", "DB_USERNAME", "DB_PASSWORD"}
+    assert set(variables) == {"APP_KEY", "AWKWARD", "REDIS_PASSWORD", "DB_USERNAME", "DB_PASSWORD"}
     assert len(vault.leases("shop-job")) == 1
     assert variables["DB_PASSWORD"] not in result.stdout + result.stderr
 
@@ -275,23 +272,19 @@ def test_a_job_must_not_use_the_other_role(make_pod):
     assert not pod.file.exists()
 
 
-def test_a_pod_has_one_user(make_pod, vault):
-    """The sidecar takes over the token and the lease of the init container: no second user, the same file."""
+def test_a_pod_waits_for_its_file_and_has_one_user(make_pod, vault, containers):
     before = len(vault.leases("shop"))
     pod = make_pod("shop-agent", "shop")
-    result = pod.once()
-    assert result.returncode == 0, result.stdout + result.stderr
-    rendered = pod.file.read_text()
+    mounts = {"/vault/secrets": pod.place / "secrets", "/etc/laravel": CHART / "files"}
+    wait = ["php", "/etc/laravel/wait.php", "/vault/secrets/.env"]
+    early = containers.once(*wait, "1", mounts=mounts, environment={})
+    assert early.returncode == 1
+    assert "is not there after 1 s" in early.stderr
     agent = pod.sidecar()
-    asked = "received request: method=GET path=/v1/database/creds/shop"
-    end = time.monotonic() + 60
-    while asked not in (log := pod.containers.logs(agent)):
-        assert time.monotonic() < end, log
-        time.sleep(0.2)
-    time.sleep(1)
-    assert len(vault.leases("shop")) == before + 1, log
-    assert pod.file.read_text() == rendered
-    assert pod.containers.stop(agent) == 0
+    assert containers.once(*wait, "60", mounts=mounts, environment={}).returncode == 0, containers.logs(agent)
+    assert pod.variables()["AWKWARD"] == AWKWARD
+    assert len(vault.leases("shop")) == before + 1
+    assert containers.stop(agent) == 0
 
 
 def test_rotation_loses_no_request(make_pod, vault, application, database):
@@ -305,12 +298,15 @@ def test_rotation_loses_no_request(make_pod, vault, application, database):
     version.seed()
 
     pod = make_pod("shop-agent", "shop")
-    result = pod.once()
-    assert result.returncode == 0, result.stdout + result.stderr
-    first = pod.variables()
     agent = pod.sidecar()
+    end = time.monotonic() + 60
+    while not pod.file.exists():
+        assert time.monotonic() < end, pod.containers.logs(agent)
+        time.sleep(0.2)
+    first = pod.variables()
     version.secrets_directory = pod.file.parent
     served = version.serve()
+    assert served.get("/").status == 200
 
     failures: list[tuple[int, str]] = []
     answered = 0
@@ -339,7 +335,8 @@ def test_rotation_loses_no_request(make_pod, vault, application, database):
     finally:
         ended.set()
         visitor.join()
-    assert failures == []
+    errors = [line for line in served.log() if line["level"] == "error"]
+    assert failures == [], f"{errors}\n{pod.containers.logs(agent)}"
     assert answered > 10
     second = pod.variables()
     assert second["DB_USERNAME"] != first["DB_USERNAME"]

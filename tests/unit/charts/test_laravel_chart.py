@@ -210,7 +210,7 @@ def test_graceful_replacement(objects):
     assert command[:3] == ["php", "/etc/laravel/worker.php", "/vault/secrets/.env"]
     (timeout,) = (int(part.split("=")[1]) for part in command if part.startswith("--timeout="))
     assert worker["terminationGracePeriodSeconds"] > timeout
-    assert set(of_kind(objects, "ConfigMap")["shop-scripts"]["data"]) == {"worker.php", "probe.php"}
+    assert set(of_kind(objects, "ConfigMap")["shop-scripts"]["data"]) == {"worker.php", "probe.php", "wait.php"}
 
 
 # --- Pod Security "restricted" and images (R9) -----------------------------------------------------------------------
@@ -275,18 +275,20 @@ def setting(configuration: str, name: str) -> str:
 
 
 def test_agents(objects):
-    """Long-running pods: once, then a sidecar. Jobs: once, with the role of short leases."""
+    """Long-running pods: a sidecar, and a wait for its file. Jobs: once, with the role of short leases."""
     for owner, pod in pods(objects).items():
         agents = pod["spec"].get("initContainers", [])
         if owner == "Deployment/shop-nginx":
             assert agents == []
             continue
-        configurations = [agent_configuration(objects, pod, agent) for agent in agents]
         long_running = owner.startswith("Deployment/")
-        assert [agent.get("restartPolicy") for agent in agents] == ([None, "Always"] if long_running else [None])
-        once = [setting(configuration, "exit_after_auth") for configuration in configurations]
-        assert once == (["true", "false"] if long_running else ["true"])
-        for configuration in configurations:
+        assert [agent["name"] for agent in agents] == (["agent", "wait"] if long_running else ["agent"])
+        assert agents[0].get("restartPolicy") == ("Always" if long_running else None)
+        if long_running:
+            assert agents[1]["command"][:3] == ["php", "/etc/laravel/wait.php", "/vault/secrets/.env"]
+            assert "restartPolicy" not in agents[1]
+        for configuration in [agent_configuration(objects, pod, agents[0])]:
+            assert setting(configuration, "exit_after_auth") == ("false" if long_running else "true")
             assert setting(configuration, "type") == "kubernetes"
             assert setting(configuration, "mount_path") == "auth/kubernetes"
             assert setting(configuration, "role") == ("shop" if long_running else "shop-job")
@@ -294,7 +296,7 @@ def test_agents(objects):
             assert setting(configuration, "ca_cert") == "/etc/platform-ca/ca.crt"
             assert setting(configuration, "destination") == "/vault/secrets/.env"
             assert setting(configuration, "perms") == "0640"
-            assert ("persist" in configuration) == long_running
+            assert "cache" not in configuration
             path = "database/creds/shop" if long_running else "database/creds/shop-job"
             assert f'secret "{path}"' in configuration
             assert 'secret "kv/data/shop"' in configuration
@@ -303,7 +305,7 @@ def test_agents(objects):
 def test_secrets_stay_in_memory_and_tokens_with_the_agent(objects):
     for owner, pod in pods(objects).items():
         for volume in pod["spec"]["volumes"]:
-            if volume["name"] in ("secrets", "agent-cache"):
+            if volume["name"] == "secrets":
                 assert volume["emptyDir"]["medium"] == "Memory", owner
             if "projected" in volume:
                 (source,) = volume["projected"]["sources"]
@@ -312,8 +314,10 @@ def test_secrets_stay_in_memory_and_tokens_with_the_agent(objects):
                     "expirationSeconds": 3600,
                     "path": "token",
                 }
-        for container in pod["spec"]["containers"]:
-            assert not {"agent-token", "agent-cache"} & {m["name"] for m in container["volumeMounts"]}, owner
+        for container in containers(pod):
+            if container["name"] == "agent":
+                continue
+            assert "agent-token" not in {mount["name"] for mount in container["volumeMounts"]}, owner
             assert all(mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] == "secrets"), owner
 
 

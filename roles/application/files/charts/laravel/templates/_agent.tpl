@@ -4,7 +4,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 */}}
 
 {{/*
-Vault Agent's configuration. (root, role, database, once, cache)
+Vault Agent's configuration. (root, role, database, once)
 Every key of the key/value secret becomes a variable. Values are quoted for phpdotenv: backslash, quote and dollar.
 In HCL, because the agent reads a nested object of JSON as several blocks.
 */}}
@@ -31,16 +31,6 @@ auto_auth {
     }
   }
 }
-{{- if .cache }}
-cache {
-  persist "kubernetes" {
-    path                       = "/vault/agent-cache"
-    keep_after_import          = true
-    exit_on_err                = false
-    service_account_token_file = "/var/run/secrets/vault/token"
-  }
-}
-{{- end }}
 template_config {
   exit_on_retry_failure         = {{ .once }}
   static_secret_render_interval = "1m"
@@ -55,9 +45,9 @@ TEMPLATE
 }
 {{ end }}
 
-{{/* One container of the agent. (root, name, file) */}}
+{{/* The agent's container. (root, file) */}}
 {{- define "laravel.agent" -}}
-- name: {{ .name }}
+- name: agent
   {{- include "laravel.image" (dict "root" .root "image" "agent") | nindent 2 }}
   {{- with .root.Values.vault.command }}
   command: {{ toJson . }}
@@ -70,20 +60,30 @@ TEMPLATE
   resources: {{- toYaml .root.Values.vault.resources | nindent 4 }}
   volumeMounts:
     - {name: secrets, mountPath: {{ .root.Values.vault.directory }}}
-    - {name: agent-cache, mountPath: /vault/agent-cache}
     - {name: agent-configuration, mountPath: /etc/vault-agent, readOnly: true}
     - {name: agent-token, mountPath: /var/run/secrets/vault, readOnly: true}
     - {name: authority, mountPath: /etc/platform-ca, readOnly: true}
 {{- end }}
 
 {{/*
-Agent of a long-running pod: the first container renders .env once, so that nothing starts without it; the second goes
-on rendering. It takes over the first one's token and lease from the cache, so a pod has one database user, not two.
+Agent of a long-running pod: a sidecar, which starts first and goes on rendering, and a container that waits for its first
+file, so that nothing starts without it. One agent means one database user. The agent's cache, by which a second one could
+take the lease over, answers renewals itself: the agent then renders new credentials after the old ones have ended.
 */}}
 {{- define "laravel.agentContainers" -}}
-{{ include "laravel.agent" (dict "root" . "name" "agent-init" "file" "once.hcl") }}
-{{ include "laravel.agent" (dict "root" . "name" "agent" "file" "agent.hcl") }}
+{{ include "laravel.agent" (dict "root" . "file" "agent.hcl") }}
   restartPolicy: Always
+- name: wait
+  {{- include "laravel.image" (dict "root" . "image" "app") | nindent 2 }}
+  command: [php, /etc/laravel/wait.php, {{ .Values.vault.directory }}/.env, "120"]
+  {{- include "laravel.containerSecurity" . | nindent 2 }}
+  resources:
+    requests: {cpu: 10m, memory: 32Mi}
+    limits: {memory: 64Mi}
+  volumeMounts:
+    - {name: temporary, mountPath: /tmp}
+    - {name: secrets, mountPath: {{ .Values.vault.directory }}, readOnly: true}
+    - {name: scripts, mountPath: /etc/laravel, readOnly: true}
 {{- end }}
 
 {{/* Changes when what the long-running pods read at their start changes. */}}

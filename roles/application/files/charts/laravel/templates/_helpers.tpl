@@ -84,8 +84,6 @@ volumeMounts:
 # In memory: secrets never reach a disk.
 - name: secrets
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
-- name: agent-cache
-  emptyDir: {medium: Memory, sizeLimit: 8Mi}
 - name: agent-configuration
   configMap: {name: {{ .configuration }}}
 - name: authority

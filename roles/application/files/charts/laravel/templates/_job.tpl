@@ -14,7 +14,7 @@ spec:
   serviceAccountName: {{ .account }}
   {{- include "laravel.podSecurity" .root | nindent 2 }}
   initContainers:
-    {{- include "laravel.agent" (dict "root" .root "name" "agent-init" "file" "once.hcl") | nindent 4 }}
+    {{- include "laravel.agent" (dict "root" .root "file" "once.hcl") | nindent 4 }}
   containers:
     - name: {{ .name }}
       {{- include "laravel.image" (dict "root" .root "image" "app") | nindent 6 }}
