@@ -104,7 +104,7 @@ class _Bundle:
         """The packages of each selection of the bundle."""
         found = []
         for selection in selections:
-            entries = [entry for entry in self._read().of(f"package/{selection}")]
+            entries = self._read().of(f"package/{selection}")
             if not entries:
                 raise ConfigurationError(f"The bundle {self._directory} has no packages '{selection}': fill it again.")
             for entry in entries:
