@@ -61,11 +61,13 @@ def find_binary(name: str, directory: Path) -> Path:
         reference = "org.opencontainers.image.ref.name"
         image = next(item for item in index["manifests"] if item["annotations"][reference].startswith(f"{name}:"))
         for layer in json.loads(blob(image).read_text())["layers"]:
-            with tarfile.open(blob(layer)) as archive:
-                for member in archive:
-                    if member.isfile() and Path(member.name).name == name:
-                        with archive.extractfile(member) as source, copied.open("wb") as target:  # type: ignore[union-attr]
-                            shutil.copyfileobj(source, target)
+            with subprocess.Popen(["zstd", "-dcq", str(blob(layer))], stdout=subprocess.PIPE) as unpacked:
+                with tarfile.open(fileobj=unpacked.stdout, mode="r|") as archive:
+                    for member in archive:
+                        if member.isfile() and Path(member.name).name == name:
+                            with archive.extractfile(member) as source, copied.open("wb") as target:  # type: ignore[union-attr]
+                                shutil.copyfileobj(source, target)
+                unpacked.communicate()  # what follows the end of the archive
         copied.chmod(0o755)
     return copied
 

@@ -33,6 +33,13 @@ PLAYBOOK = """
 LEASE = "/run/onprem-platform/test.lock.json"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _machines() -> None:
+    """Have the machines of this checkout's lab."""
+    playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+    subprocess.run([playbook, "-i", "inventories/lab", "playbooks/lab.yml"], cwd=ROOT, check=True)
+
+
 def command(directory: Path, seconds: int) -> list[str]:
     """Return the command of a run that holds the lock for some seconds."""
     playbook = directory / f"lock-{seconds}.yml"
