@@ -57,8 +57,8 @@ check: venv ## What site.yml would change now
 	$(PLAYBOOK) playbooks/site.yml --check --diff
 
 .PHONY: status
-status: venv ## Nodes, Flux objects, Vault and application of the lab
-	@$(PLAYBOOK) playbooks/status.yml
+status: venv ## Nodes, Flux objects and pods in trouble
+	@scripts/status
 
 .PHONY: shell
 shell: venv ## A shell with KUBECONFIG set for the lab
@@ -86,7 +86,7 @@ lint: venv ## Static checks
 
 .PHONY: unit
 unit: venv ## Unit tests
-	@scripts/stage unit pytest -n 2 -q tests/unit
+	@scripts/stage unit pytest -n 2 -q -m "not long" tests/unit
 
 .PHONY: sanity
 sanity: venv ## ansible-test sanity in a copy of the collection
@@ -110,8 +110,4 @@ test-long: ## What takes longer: kills, fresh check runs, both producers end to 
 
 .PHONY: integration-long
 integration-long: venv
-	@scripts/stage integration-long pytest -q -m long tests/integration tests/faults
-
-.PHONY: benchmark
-benchmark: venv ## Figures of docs/performance.md
-	@scripts/benchmark
+	@scripts/stage integration-long pytest -q -m long tests/unit tests/integration

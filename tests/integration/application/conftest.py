@@ -428,7 +428,10 @@ def database(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -
     )  # fmt: skip
     server = Database(containers, name, port)
     ping = ["exec", name, "mariadb", "--socket=/tmp/mysql.sock", "--user=admin", "--execute=select 1"]
-    answers = lambda: containers.podman(*ping).returncode == 0  # noqa: E731
+
+    def answers() -> bool:
+        return containers.podman(*ping).returncode == 0
+
     wait_until(answers, 120, "MariaDB answers", lambda: containers.logs(name))
     return server
 

@@ -27,7 +27,7 @@ import yaml
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 CHART = Path(__file__).parents[3] / "roles/application/files/charts/laravel"
 BUNDLE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onprem-platform/bundle/files"

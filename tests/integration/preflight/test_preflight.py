@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machines need root")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(os.geteuid() != 0, reason="machines need root")]
 
 
 class Lab:
@@ -97,7 +97,7 @@ def test_faults_of_hosts_and_inventory_are_all_in_one_table(lab: Lab) -> None:
         node_sysctls={}, preflight_bundle_verify="quick", network_cni="none", platform_pod_cidr="172.30.0.0/16"
     )
     assert code != 0
-    checks = {name for name, _ in errors}
+    checks = {name for name, _host in errors}
     assert checks == {"reachable", "machine_id", "mesh", "ports", "variable_names", "cidr"}, output
     assert ("machine_id", "w1 w2") in errors
     assert ("reachable", "ghost") in errors
