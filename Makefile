@@ -42,7 +42,7 @@ lock: ## Renew requirements/development.txt from its .in files (needs uv)
 # --- the product -----------------------------------------------------------------------------------------------------
 .PHONY: bundle
 bundle: venv ## Fill the bundle directory (downloads, or builds from source)
-	$(PLAYBOOK) playbooks/bundle.yml
+	@scripts/stage bundle $(PLAYBOOK) playbooks/bundle.yml
 
 .PHONY: lab
 lab: venv ## Create the lab's machines
