@@ -102,7 +102,7 @@ generated:
   type: list
   elements: str
   sample: [password]
-values:
+secret_values:
   description: Keys and values of the Secret; empty when it does not exist.
   returned: with O(return_values=true)
   type: dict
@@ -211,7 +211,7 @@ def work(module: KubeModule) -> dict[str, Any]:
             {"before_header": header, "before": before if secret else "", "after_header": header, "after": after}
         ]
     if params["return_values"]:
-        result["values"] = {key: base64.b64decode(value).decode() for key, value in present.items()}
+        result["secret_values"] = {key: base64.b64decode(value).decode() for key, value in present.items()}
     return {**result, **module.request_counts()}
 
 

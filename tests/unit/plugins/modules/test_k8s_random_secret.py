@@ -44,18 +44,18 @@ def test_life(api: FakeKubeApi, call: Call) -> None:
     assert (planned["changed"], planned["exists"], planned["generated"]) == (True, False, ["password"])
     assert api.writes == []
     made = call(return_values=True)
-    assert made["changed"] and made["exists"] and len(made["values"]["password"]) == 40
-    assert stored(api) == made["values"]
-    assert made["values"]["password"] not in str(made["diff"])
+    assert made["changed"] and made["exists"] and len(made["secret_values"]["password"]) == 40
+    assert stored(api) == made["secret_values"]
+    assert made["secret_values"]["password"] not in str(made["diff"])
     again = call(return_values=True, unless_exists=UNLESS)
-    assert (again["changed"], again["values"], again["writes"]) == (False, made["values"], 0)
+    assert (again["changed"], again["secret_values"], again["writes"]) == (False, made["secret_values"], 0)
     more = call(keys=["password", "other"], length=20)
     assert more["generated"] == ["other"]
-    assert stored(api)["password"] == made["values"]["password"] and len(stored(api)["other"]) == 20
+    assert stored(api)["password"] == made["secret_values"]["password"] and len(stored(api)["other"]) == 20
 
 
 def test_values_are_returned_on_demand_only(api: FakeKubeApi, call: Call) -> None:
-    assert "values" not in call()
+    assert "secret_values" not in call()
     assert stored(api)["password"] not in str(call())
 
 
@@ -63,16 +63,16 @@ def test_purpose_is_served(api: FakeKubeApi, call: Call) -> None:
     claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "volume", "namespace": "data"}}
     api.put(CLAIM, claim)
     result = call(unless_exists=UNLESS, return_values=True)
-    assert (result["changed"], result["exists"], result["values"]) == (False, False, {})
+    assert (result["changed"], result["exists"], result["secret_values"]) == (False, False, {})
     assert api.writes == []
     api.remove(CLAIM)
     assert call(unless_exists=UNLESS)["changed"]
 
 
 def test_two_calls_give_two_values(api: FakeKubeApi, call: Call) -> None:
-    first = call(return_values=True)["values"]
+    first = call(return_values=True)["secret_values"]
     api.remove(SECRET)
-    assert call(return_values=True)["values"] != first
+    assert call(return_values=True)["secret_values"] != first
 
 
 def test_wrong_values(call: Call) -> None:
