@@ -16,11 +16,17 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    CRYPTOGRAPHY_ERROR: Exception | None = None
+except ImportError as error:
+    CRYPTOGRAPHY_ERROR = error
 
 MODULE = "onprem.platform.client_certificate"
 
@@ -45,6 +51,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Compare the credential on the controller, have a new one signed when needed, write it."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        if CRYPTOGRAPHY_ERROR is not None:
+            raise AnsibleActionFail(
+                f"the Python library cryptography is missing on the controller ({CRYPTOGRAPHY_ERROR}). Install it: "
+                "pip install cryptography"
+            ) from CRYPTOGRAPHY_ERROR
         arguments = dict(self._task.args)
         kubeconfig = arguments.get("kubeconfig_path")
         if not kubeconfig and not (arguments.get("certificate_path") and arguments.get("private_key_path")):
@@ -63,8 +74,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         if copy and not self._task.check_mode:
             _replace(str(path), wanted, 0o644)
         result.update(changed=bool(reasons) or copy, reasons=reasons)
-        if not reasons:
-            assert present is not None  # noqa: S101 # compare() gives a reason when there is none
+        if present is not None and not reasons:
             result["not_after"] = _end(x509.load_pem_x509_certificate(present.certificate.encode()))
             return result
         if self._task.check_mode:

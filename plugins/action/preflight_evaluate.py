@@ -20,7 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 # The import registers the checks.
-from ..plugin_utils import _preflight_checks  # noqa: F401
+from ..plugin_utils import _preflight_checks  # noqa: F401 # pylint: disable=unused-import
 from ..plugin_utils._preflight import CHECKS, ERROR, Finding, Machine, Site, evaluate, table
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -54,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the findings; failed when one of them is an error."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
+        _result, arguments = self.validate_argument_spec(
             argument_spec={
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "control_planes": {"type": "list", "elements": "str", "required": True},

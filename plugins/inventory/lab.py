@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads the machines of the lab from the file that the role P(onprem.platform.lab#role) wrote.
   - The groups are C(control_plane) and C(worker), both children of C(kubernetes). Without a lab they are empty.
-  - Sets RV(lab_directory) for all hosts, and C(ansible_host) for each machine.
+  - Sets C(lab_directory) for all hosts, and C(ansible_host) for each machine.
 author: onprem.platform contributors (@onprem-platform)
 options:
   plugin:

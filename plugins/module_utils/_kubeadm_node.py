@@ -246,10 +246,10 @@ def remove(target: Target, report: Report, whole_cluster: bool) -> None:
     shutil.rmtree(f"{target.kubernetes_directory}/pki", ignore_errors=True)
     for link in RESET_LINKS:
         if os.path.exists(f"/sys/class/net/{link}"):
-            subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False, timeout=30)
+            _tool("ip", "link", "delete", link)
     for family, table in RESET_TABLES:
         with contextlib.suppress(FileNotFoundError):
-            subprocess.run(["nft", "delete", "table", family, table], capture_output=True, check=False, timeout=30)
+            _tool("nft", "delete", "table", family, table)
     for command in ("iptables", "ip6tables"):
         _drop_chains(command)
 
@@ -329,16 +329,22 @@ def _failure(what: str, done: runner.Run) -> str:
     return f"{what} {reason}:\n{done.last_lines()}{tail}"
 
 
+def _tool(*arguments: str, text: str = "") -> str:
+    """Run a tool that clears the host, at most 30 seconds, and return its output; what it finds missing is no error."""
+    # The functions here know no module; run_command has no time limit.
+    return subprocess.run(  # pylint: disable=ansible-bad-function
+        arguments, input=text, capture_output=True, text=True, errors="replace", check=False, timeout=30
+    ).stdout
+
+
 def _drop_chains(command: str) -> None:
     """Take the chains of the CNI plugin and of the kubelet out of the packet filter; all other rules stay."""
     if shutil.which(f"{command}-save") is None:
         return
-    saved = subprocess.run([f"{command}-save"], capture_output=True, text=True, check=False, timeout=30).stdout
-    lines = saved.splitlines()
+    lines = _tool(f"{command}-save").splitlines()
     kept = [line for line in lines if not any(prefix in line for prefix in RESET_CHAINS)]
     if len(kept) < len(lines):
-        rules = "\n".join([*kept, ""])
-        subprocess.run([f"{command}-restore"], input=rules, capture_output=True, text=True, check=False, timeout=30)
+        _tool(f"{command}-restore", text="\n".join([*kept, ""]))
 
 
 def _unmount(directory: str) -> None:
@@ -346,4 +352,4 @@ def _unmount(directory: str) -> None:
     with open("/proc/self/mounts", encoding="utf-8") as stream:
         points = [line.split()[1].encode().decode("unicode_escape") for line in stream]
     for point in sorted((path for path in points if path.startswith(f"{directory}/")), reverse=True):
-        subprocess.run(["umount", "--lazy", point], capture_output=True, check=False, timeout=30)
+        _tool("umount", "--lazy", point)

@@ -109,8 +109,10 @@ def differences(desired: Any, live: Any, path: str = "") -> list[str]:
         )
     if desired == live or (not desired and not live):
         return []
-    if isinstance(desired, str) and isinstance(live, str) and seconds(desired) == seconds(live) is not None:
-        return []
+    if isinstance(desired, str) and isinstance(live, str):
+        length = seconds(desired)
+        if length is not None and length == seconds(live):
+            return []
     return [f"{path}: {live!r} instead of {desired!r}"]
 
 
@@ -146,9 +148,8 @@ def evaluate(facts: Facts, name: str, role: str, view: Facts | None, ca_fingerpr
             missing.append("its Node lacks the control-plane label")
     if node is None:
         missing.append("there is no Node object")
-    if missing:
+    if node is None or missing:
         return "partial", missing
-    assert node is not None  # noqa: S101 # a missing Node is one of the reasons above
     if not node["ready"]:
         return "joined-notready", [node["reason"]]
     return "joined", []

@@ -153,19 +153,19 @@ def firewall_rules(name: str, bridge: str) -> str:
     Only the host itself may open connections to a node, and a node to nobody but the other nodes.
     """
     return f"""table inet {name} {{
-	chain forward {{
-		type filter hook forward priority filter - 10; policy accept;
-		iifname "{bridge}" oifname != "{bridge}" reject with icmpx admin-prohibited
-		iifname != "{bridge}" oifname "{bridge}" reject with icmpx admin-prohibited
-	}}
+\tchain forward {{
+\t\ttype filter hook forward priority filter - 10; policy accept;
+\t\tiifname "{bridge}" oifname != "{bridge}" reject with icmpx admin-prohibited
+\t\tiifname != "{bridge}" oifname "{bridge}" reject with icmpx admin-prohibited
+\t}}
 
-	chain input {{
-		type filter hook input priority filter - 10; policy accept;
-		iifname != "{bridge}" accept
-		ct state established,related accept
-		ip protocol icmp accept
-		reject with icmpx admin-prohibited
-	}}
+\tchain input {{
+\t\ttype filter hook input priority filter - 10; policy accept;
+\t\tiifname != "{bridge}" accept
+\t\tct state established,related accept
+\t\tip protocol icmp accept
+\t\treject with icmpx admin-prohibited
+\t}}
 }}
 """
 
@@ -187,7 +187,10 @@ def recipe_digest(directory: Path, *settings: str) -> str:
 def run_tool(*arguments: str, stdin: str | None = None, timeout: float = 600, check: bool = True) -> tuple[int, str]:
     """Run a host tool; return its code and standard output, or raise LabError with its last words."""
     try:
-        done = subprocess.run(arguments, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        # Called from several threads at once, one for each node; run_command is not made for that.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
+            arguments, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
     except FileNotFoundError as error:
         raise LabError(f"{arguments[0]} is not installed; run the lab play with lab_install_packages=true") from error
     except subprocess.TimeoutExpired as error:

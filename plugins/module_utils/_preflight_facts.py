@@ -299,16 +299,16 @@ def validity(der: bytes) -> tuple[datetime, datetime]:
 
     Raises ValueError or IndexError when it is none.
     """
-    certificate, _ = _der_value(der, 0)
-    fields, _ = _der_value(certificate, 0)
+    certificate, _end = _der_value(der, 0)
+    fields, _end = _der_value(certificate, 0)
     position = 0
     if fields[0] == 0xA0:  # [0] version
-        _, position = _der_value(fields, position)
+        _content, position = _der_value(fields, position)
     for _field in ("serialNumber", "signature", "issuer"):
-        _, position = _der_value(fields, position)
-    period, _ = _der_value(fields, position)
+        _content, position = _der_value(fields, position)
+    period, _end = _der_value(fields, position)
     start, second = _der_value(period, 0)
-    end, _ = _der_value(period, second)
+    end, _rest = _der_value(period, second)
     return _time(start.decode("ascii")), _time(end.decode("ascii"))
 
 

@@ -297,7 +297,8 @@ class Lab:
         if network is None:
             podman.create_network(choose_subnet(name, self.parameters["subnet_pool"], podman.used_subnets()))
             network = podman.network()
-            assert network is not None  # noqa: S101 - made in the line above
+            if network is None:
+                raise LabError(f"podman does not know the network {name} that it has just created; run the play again")
         # Before the first machine runs, so that there is no moment in which one reaches the outside.
         wanted_rules = firewall_rules(name, network.bridge)
         if rules != wanted_rules:

@@ -88,16 +88,14 @@ def run_tool(
     output: list[str] = []
 
     def read_errors() -> None:
-        assert process.stderr is not None  # noqa: S101 (PIPE was asked for above)
-        for text in process.stderr:
+        for text in process.stderr or ():  # always there: a pipe was asked for
             tail.append(text.rstrip("\n"))
             del tail[:-40]
             if line is not None:
                 line(tail[-1])
 
     def read_output() -> None:
-        assert process.stdout is not None  # noqa: S101 (PIPE was asked for above)
-        output.append(process.stdout.read())
+        output.extend(process.stdout or ())
 
     readers = [threading.Thread(target=read_errors, daemon=True), threading.Thread(target=read_output, daemon=True)]
     for reader in readers:

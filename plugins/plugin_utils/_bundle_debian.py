@@ -16,7 +16,6 @@ import shutil
 import tempfile
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils.urls import open_url
 
 from ._bundle_common import CHUNK, BundleError, Report, file_digest, human_size, run_tool, write_atomically
 
@@ -330,7 +330,8 @@ def _download(address: str, target: Path, package: Package) -> str | None:
     for attempt in range(ATTEMPTS):
         time.sleep(attempt)
         try:
-            with urllib.request.urlopen(address, timeout=60) as answer, target.open("wb") as output:  # noqa: S310
+            answer = open_url(address, timeout=60, use_netrc=False, decompress=False)
+            with answer, target.open("wb") as output:
                 shutil.copyfileobj(answer, output, CHUNK)
         except urllib.error.HTTPError as error:
             reason = str(error)
