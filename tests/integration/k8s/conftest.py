@@ -301,7 +301,7 @@ class ApiServer:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
+    sockets = [socket.socket() for _number in range(count)]
     for item in sockets:
         item.bind(("127.0.0.1", 0))
     ports = [item.getsockname()[1] for item in sockets]

@@ -18,11 +18,12 @@ from ansible_collections.onprem.platform.tests.integration.vault.services import
     closing,
     free_port,
 )
-from ansible_collections.onprem.platform.tests.unit.conftest import run_module as run_module
+from ansible_collections.onprem.platform.tests.unit import conftest as unit_conftest
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 from ansible_collections.onprem.platform.tests.unit.fakes.kubernetes_api import FakeKubernetes
 
 Run = Callable[..., dict[str, Any]]
+run_module = unit_conftest.run_module
 
 
 @pytest.fixture(autouse=True)

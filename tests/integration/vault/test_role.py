@@ -48,7 +48,8 @@ class Cluster(FakeKubernetes):
         super().close()
         self.api.close()
 
-    def _handler(cluster) -> Any:
+    def _handler(self) -> Any:
+        cluster = self
         base = super()._handler()
 
         class Handler(base):  # type: ignore[misc, valid-type]

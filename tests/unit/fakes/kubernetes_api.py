@@ -87,7 +87,9 @@ class FakeKubernetes:
         path.write_text(json.dumps(content))
         return str(path)
 
-    def _handler(fake) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        fake = self
+
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 

@@ -127,7 +127,9 @@ class FakeVault:
         self.state.tokens[token] = {"policies": list(policies), "accessor": f"accessor-of-{len(self.state.tokens)}"}
         return token
 
-    def _handler(fake) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        fake = self
+
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -137,7 +139,7 @@ class FakeVault:
             def handle_request(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length) or b"{}") if length else {}
-                path, _, query = self.path[len("/v1/") :].partition("?")
+                path, _mark, query = self.path[len("/v1/") :].partition("?")
                 method = "LIST" if "list=true" in query else self.command
                 fake.requests.append((method, path))
                 fake.bodies.append(body)

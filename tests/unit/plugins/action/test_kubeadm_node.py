@@ -24,7 +24,7 @@ def _hold(path: str, journal: str, seconds: float) -> None:
 
 def test_turns_do_not_overlap(tmp_path: Path) -> None:
     path, journal = str(tmp_path / "lock"), tmp_path / "journal"
-    processes = [multiprocessing.Process(target=_hold, args=(path, str(journal), 0.3)) for _ in range(3)]
+    processes = [multiprocessing.Process(target=_hold, args=(path, str(journal), 0.3)) for _number in range(3)]
     for process in processes:
         process.start()
     for process in processes:

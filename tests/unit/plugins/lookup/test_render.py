@@ -76,5 +76,5 @@ def test_plain_drops_subclasses() -> None:
         pass
 
     value = plain({Tagged("a"): (Tagged("b"), 1, False, None)})
-    assert type(value["a"][0]) is str
+    assert not any(isinstance(text, Tagged) for text in (*value, value["a"][0]))
     assert value == {"a": ["b", 1, False, None]}

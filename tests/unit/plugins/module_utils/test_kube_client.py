@@ -215,7 +215,7 @@ def test_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_typed_errors(code: int, body: dict[str, Any], expected: type[KubeApiError], words: list[str]) -> None:
     error = error_from_status(code, body, "GET", "/x")
-    assert type(error) is expected
+    assert error.__class__ is expected
     for word in words:
         assert word in error.message
 

@@ -191,7 +191,8 @@ def test_custom_resources_keep_their_spelling() -> None:
     [("1000m", 1), ("1Gi", "1024Mi"), ("1e3", "1k"), ("0.5", "500m"), ("1E", "1000P"), ("100u", "100000n"), ("0", 0)],
 )
 def test_equal_quantities(left: Any, right: Any) -> None:
-    assert quantity(left) == quantity(right) is not None
+    assert quantity(left) is not None
+    assert quantity(left) == quantity(right)
 
 
 @pytest.mark.parametrize("text", ["", "a", "1Q", "Mi", "1 Gi"])

@@ -102,7 +102,7 @@ def test_this_host() -> None:
     assert subject.clock()["epoch"] > 1.7e9
     assert subject.cgroup_version(host) in (1, 2)
     for entry in subject.addresses():
-        assert entry["interface"] in {name for _, name in socket.if_nameindex()}
+        assert entry["interface"] in {name for _index, name in socket.if_nameindex()}
         assert entry["prefix"] > 0
 
 

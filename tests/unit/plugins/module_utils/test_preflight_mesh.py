@@ -18,7 +18,7 @@ ADDRESS = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
+    sockets = [socket.socket() for _number in range(count)]
     for one in sockets:
         one.bind((ADDRESS, 0))
     ports = [one.getsockname()[1] for one in sockets]
@@ -53,7 +53,7 @@ def test_listeners_answer_and_end_when_all_are_done(listening: list[str]) -> Non
 
 
 def test_listeners_end_by_themselves(listening: list[str]) -> None:
-    opened, _ = subject.open_listeners(ADDRESS, listening)
+    opened, _refused = subject.open_listeners(ADDRESS, listening)
     start = time.monotonic()
     subject.serve(list(opened.values()), "word", 0.6)
     assert 0.5 < time.monotonic() - start < 3
@@ -62,7 +62,7 @@ def test_listeners_end_by_themselves(listening: list[str]) -> None:
 
 
 def test_detached_process_ends_and_frees_its_ports(listening: list[str]) -> None:
-    opened, _ = subject.open_listeners(ADDRESS, listening)
+    opened, _refused = subject.open_listeners(ADDRESS, listening)
     before = os.getpid()
     subject.detach(list(opened.values()), "word", 20)
     assert os.getpid() == before
@@ -77,7 +77,7 @@ def test_detached_process_ends_and_frees_its_ports(listening: list[str]) -> None
 
 
 def test_peers_are_waited_for(listening: list[str]) -> None:
-    opened, _ = subject.open_listeners(ADDRESS, listening)
+    opened, _refused = subject.open_listeners(ADDRESS, listening)
     thread = threading.Thread(target=subject.serve, args=(list(opened.values()), "word", 20))
     thread.start()
     two = [target(listening), {**target([]), "host": "other"}]
@@ -98,7 +98,7 @@ def test_refused_and_foreign_ports_are_named() -> None:
         listener.listen()
 
         def greet() -> None:
-            connection, _ = listener.accept()
+            connection, _address = listener.accept()
             connection.recv(64)
             connection.sendall(b"SSH-2.0\n")
             connection.close()
@@ -130,7 +130,7 @@ def test_port_that_is_taken_is_reported() -> None:
 
 
 def test_listeners_of_an_interrupted_run_are_ended(listening: list[str]) -> None:
-    opened, _ = subject.open_listeners(ADDRESS, listening)
+    opened, _refused = subject.open_listeners(ADDRESS, listening)
     subject.detach(list(opened.values()), "word", 30)
     assert set(subject.open_listeners(ADDRESS, listening)[1]) == set(listening)
     deadline = time.monotonic() + 5

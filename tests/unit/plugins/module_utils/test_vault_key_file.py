@@ -56,9 +56,12 @@ def test_a_full_disk_is_found_before_and_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_failing_write_is_told(tmp_path, monkeypatch):
+    def gone(*_paths):
+        raise OSError("gone")
+
     file = KeyFile(str(tmp_path / "keys.json"))
     file.prepare()
-    monkeypatch.setattr(_vault_key_file.os, "replace", lambda *_paths: (_ for _ in ()).throw(OSError("gone")))
+    monkeypatch.setattr(_vault_key_file.os, "replace", gone)
     with pytest.raises(VaultConfigurationError, match="gone"):
         file.store(KEYS)
     monkeypatch.undo()

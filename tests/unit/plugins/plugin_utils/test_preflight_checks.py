@@ -283,7 +283,7 @@ def test_what_could_not_run_is_said(site: subject.Site) -> None:
     site.machines[1].mesh = None
     _set("kernel_features", {"CONFIG_VXLAN": "unknown"})(site)
     assert subject.evaluate(site, []) == []
-    assert {host for host, _ in site.not_run} == {"n2"}
+    assert {host for host, _why in site.not_run} == {"n2"}
     assert len(site.not_run) == 2
 
 
