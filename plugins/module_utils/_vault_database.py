@@ -14,6 +14,7 @@ from ._vault_errors import VaultConfigurationError
 # Vault does not tell whether a root password was ever rotated. It keeps unknown connection details untouched, so the
 # time of the rotation is kept in the connection itself and disappears with it.
 ROTATED_AT = "onprem_platform_root_rotated_at"
+ENGINE_MOUNT_POINT: dict[str, Any] = {"type": "str", "default": "database", "aliases": ["mount_path"]}
 
 _USERNAME, _PASSWORD = "{{username}}", "{{password}}"
 _SPACED = re.compile(r"\{\{\s+(?:username|password)|(?:username|password)\s+\}\}")

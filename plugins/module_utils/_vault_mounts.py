@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._compare import Field, boolean, compare, seconds, string_map, text, unordered
-from ._vault import VaultClient, VaultModule
+from ._vault import VaultClient
 from ._vault_errors import VaultConfigurationError, VaultServerError
-from ._vault_objects import Plan, carry_out, plan_absent, plan_present
+from ._vault_objects import Plan, plan_absent, plan_present
 
 _LIST_OPTION = {"type": "list", "elements": "str", "no_log": False}
 
-MOUNT_ARGUMENTS: dict[str, Any] = {
+_MOUNT_ARGUMENTS: dict[str, Any] = {
     "path": {"type": "str"},
     "type": {"type": "str"},
     "description": {"type": "str"},
@@ -30,6 +30,16 @@ MOUNT_ARGUMENTS: dict[str, Any] = {
     "local": {"type": "bool"},
     "seal_wrap": {"type": "bool"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+ENGINE_KIND, AUTH_METHOD_KIND = "secrets engine", "auth method"
+ENGINE_ARGUMENTS: dict[str, Any] = {**_MOUNT_ARGUMENTS, "external_entropy_access": {"type": "bool"}}
+AUTH_METHOD_ARGUMENTS: dict[str, Any] = {
+    **_MOUNT_ARGUMENTS,
+    "token_type": {
+        "type": "str",
+        "choices": ["default-service", "default-batch", "service", "batch"],
+        "no_log": False,
+    },
 }
 
 # The list of mounts tells what is configured; the tune endpoint tells what is effective, and for the longest prefix.
@@ -87,14 +97,16 @@ def _refuse_fixed(what: str, wanted: Mapping[str, Any], current: Mapping[str, An
         raise VaultConfigurationError(f"{what} has version 2 of kv, which cannot be turned back to version 1.")
 
 
-def plan_mount(client: VaultClient, collection: str, parameters: Mapping[str, Any]) -> Plan:
+def _plan_mount(client: VaultClient, collection: str, parameters: Mapping[str, Any]) -> Plan:
     """Return what is to be done about one mount.
 
     collection: ``sys/mounts`` or ``sys/auth``. Existence and type come from the list of mounts only.
     """
-    path = str(parameters["path"]).strip("/")
+    if not (parameters["path"] or parameters["type"]):
+        raise VaultConfigurationError("path or type is needed.")
+    path = str(parameters["path"] or parameters["type"]).strip("/")
     if not path or ".." in path.split("/") or any(not part for part in path.split("/")):
-        raise VaultConfigurationError(f"{parameters['path']!r} is no mount path.")
+        raise VaultConfigurationError(f"{path!r} is no mount path.")
     mounts = client.read(collection)
     if mounts is None:
         raise VaultServerError(f"{collection} does not exist on this server.", path=collection)
@@ -129,11 +141,23 @@ def plan_mount(client: VaultClient, collection: str, parameters: Mapping[str, An
         create = {"type": wanted["type"], **description.body, "config": body, **fixed}
         if set_options:
             create["options"] = set_options
-        return plan_present(path, None, difference, lambda: client.write(f"{collection}/{path}", create))
+        result = plan_present(path, None, difference, lambda: client.write(f"{collection}/{path}", create))
+        result.expected = {f"sys/internal/ui/mounts/{path}": {"type": wanted["type"], "options": set_options}}
+        return result
     tune = {**body, **description.body}
     if options:
         tune["options"] = options.body
     return plan_present(path, current, difference, lambda: client.write(f"{collection}/{path}/tune", tune))
+
+
+def plan_engine(client: VaultClient, parameters: Mapping[str, Any]) -> Plan:
+    """Return what is to be done about one secrets engine."""
+    return _plan_mount(client, "sys/mounts", parameters)
+
+
+def plan_auth_method(client: VaultClient, parameters: Mapping[str, Any]) -> Plan:
+    """Return what is to be done about one auth method."""
+    return _plan_mount(client, "sys/auth", parameters)
 
 
 def list_mounts(client: VaultClient, collection: str, path: str | None) -> list[dict[str, Any]]:
@@ -149,8 +173,3 @@ def list_mounts(client: VaultClient, collection: str, path: str | None) -> list[
         for name, mount in sorted((client.read(collection) or {}).items())
         if path is None or name == f"{path.strip('/')}/"
     ]
-
-
-def reconcile_mount(module: VaultModule, collection: str, kind: str) -> dict[str, Any]:
-    """Bring the module's mount about."""
-    return carry_out(module, kind, [plan_mount(module.client(), collection, module.params)])

@@ -17,6 +17,7 @@ from ._vault_errors import VaultConfigurationError, VaultError
 _STOP_KINDS = ("connection", "tls", "sealed", "standby", "uninitialised", "token_rejected", "unavailable")
 
 CREATED, UPDATED, DELETED, UNCHANGED = "created", "updated", "deleted", "unchanged"
+FAILED, NOT_ATTEMPTED = "failed", "not_attempted"
 
 
 @dataclass
@@ -25,7 +26,8 @@ class Plan:
 
     name: as the user knows it. action: created, updated, deleted or unchanged. apply: the write; it may return keys
     for the object's entry in the result. before and after: for the diff, without secrets. options: names of the
-    options that differ. result: further keys of the object's entry.
+    options that differ. result: further keys of the object's entry. expected: what reads of other plans will find once
+    this one is carried out, by path; None for nothing.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Plan:
     after: Any = ""
     options: Sequence[str] = ()
     result: dict[str, Any] = field(default_factory=dict)
+    expected: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
 
 class VaultPartialFailure(VaultError):
@@ -77,16 +80,21 @@ def _nothing(_answer: Any) -> None:
     """Drop the answer of a write, which may hold what the result must not."""
 
 
-def items_of(module: VaultModule, plural: str, options: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+def items_of(
+    module: VaultModule, plural: str, options: Mapping[str, Any], key: str, shared: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return the wanted objects: those of the list option, or the one that the module's own options describe.
+
+    shared: options of the module that all objects have in common.
 
     Raises VaultConfigurationError when one name occurs twice.
     """
     listed = module.params.get(plural)
     if listed is None:
-        items = [{name: module.params.get(name) for name in [*options, "state"]}]
+        items = [{name: module.params.get(name) for name in [*options, *shared, "state"]}]
     else:
-        items = [{**item, "state": item.get("state") or module.params["state"]} for item in listed]
+        common = {name: module.params[name] for name in shared}
+        items = [{**item, **common, "state": item.get("state") or module.params["state"]} for item in listed]
     names = [item[key] for item in items]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -119,6 +127,53 @@ def list_rules(plural: str, options: Mapping[str, Any], key: str) -> dict[str, A
     }
 
 
+@dataclass
+class Outcome:
+    """What became of plans: whether anything changed, an entry and a difference per object, and the failures.
+
+    stopped: nothing more can be done, because the connection or the server failed.
+    """
+
+    changed: bool = False
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    diff: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[tuple[str, VaultError]] = field(default_factory=list)
+    stopped: bool = False
+
+    def result(self) -> dict[str, Any]:
+        """Return the keywords for ``exit_json``."""
+        return {"changed": self.changed, "objects": self.objects, "diff": self.diff}
+
+    def failure(self, what: str) -> VaultPartialFailure:
+        """Return the error that tells of the failures. what: the objects in words, with their number."""
+        told = " ".join(f"{name}: {error}" for name, error in self.failures)
+        return VaultPartialFailure(f"{len(self.failures)} of {what} failed. {told}", self.result())
+
+
+def carry_out_plan(outcome: Outcome, plan: Plan, title: str, *, check_mode: bool) -> None:
+    """Carry one plan out, in check mode only in appearance, and add to the outcome what became of it.
+
+    title: names the object in the difference.
+    """
+    entry = {"name": plan.name, "action": plan.action, "options": list(plan.options), **plan.result}
+    outcome.objects.append(entry)
+    if plan.apply is None:
+        return
+    if outcome.stopped:
+        entry["action"] = NOT_ATTEMPTED
+        return
+    if not check_mode:
+        try:
+            entry.update(plan.apply() or {})
+        except VaultError as error:
+            entry.update(action=FAILED, error=str(error))
+            outcome.failures.append((plan.name, error))
+            outcome.stopped = error.kind in _STOP_KINDS
+            return
+    outcome.changed = True
+    outcome.diff.append({"before_header": title, "before": plan.before, "after_header": title, "after": plan.after})
+
+
 def carry_out(module: VaultModule, kind: str, plans: Sequence[Plan]) -> dict[str, Any]:
     """Carry the plans out in order and return the module's result; in check mode only the result.
 
@@ -127,33 +182,11 @@ def carry_out(module: VaultModule, kind: str, plans: Sequence[Plan]) -> dict[str
 
     Raises the error itself for a single object, VaultPartialFailure for one of several.
     """
-    objects: list[dict[str, Any]] = []
-    diffs: list[dict[str, Any]] = []
-    failures: list[tuple[str, VaultError]] = []
-    changed = stopped = False
+    outcome = Outcome()
     for plan in plans:
-        entry = {"name": plan.name, "action": plan.action, "options": list(plan.options), **plan.result}
-        objects.append(entry)
-        if plan.apply is None:
-            continue
-        if stopped:
-            entry["action"] = "not_attempted"
-            continue
-        if not module.check_mode:
-            try:
-                entry.update(plan.apply() or {})
-            except VaultError as error:
-                if len(plans) == 1:
-                    raise
-                entry.update(action="failed", error=str(error))
-                failures.append((plan.name, error))
-                stopped = error.kind in _STOP_KINDS
-                continue
-        changed = True
-        header = f"{kind} {plan.name}"
-        diffs.append({"before_header": header, "before": plan.before, "after_header": header, "after": plan.after})
-    result = {"changed": changed, "objects": objects, "diff": diffs}
-    if failures:
-        told = " ".join(f"{name}: {error}" for name, error in failures)
-        raise VaultPartialFailure(f"{len(failures)} of {len(plans)} {kind} objects failed. {told}", result)
-    return result
+        carry_out_plan(outcome, plan, f"{kind} {plan.name}", check_mode=module.check_mode)
+    if outcome.failures and len(plans) == 1:
+        raise outcome.failures[0][1]
+    if outcome.failures:
+        raise outcome.failure(f"{len(plans)} {kind} objects")
+    return outcome.result()

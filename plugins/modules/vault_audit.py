@@ -93,76 +93,19 @@ objects:
 
 from typing import Any
 
-from ..module_utils._compare import Difference, Field, boolean, compare, string_map, text
-from ..module_utils._vault import VaultClient, VaultModule, run
-from ..module_utils._vault_errors import VaultConfigurationError, VaultError, VaultInvalidRequest
-from ..module_utils._vault_objects import Plan, carry_out, plan_absent, plan_present
-
-FIELDS = (Field("type"), Field("description", text), Field("local", boolean))
-
-
-def enable(client: VaultClient, path: str, body: dict[str, Any], *, replace: bool) -> None:
-    """Enable the device, after disabling the one that is there."""
-    if replace:
-        client.delete(path)
-    try:
-        client.write(path, body)
-    except VaultInvalidRequest as error:
-        if "audit" in error.message and "api" in error.message.lower() and "allow" in error.message.lower():
-            raise VaultError(
-                error.message, hint="Declare the audit device in the server's configuration.", path=path
-            ) from error
-        raise
-
-
-def _given(params: dict[str, Any]) -> dict[str, Any]:
-    return {field.name: params[field.name] for field in FIELDS if params[field.name] is not None}
-
-
-def plan(client: VaultClient, params: dict[str, Any]) -> Plan:
-    """Return what is to be done about the device."""
-    name = (params["path"] or params["type"]).strip("/")
-    path = f"sys/audit/{name}"
-    current = (client.read("sys/audit") or {}).get(f"{name}/")
-    if params["state"] == "absent":
-        return plan_absent(name, current, current, lambda: client.delete(path))
-    wanted = string_map(params["options"])
-    difference: Difference = compare(FIELDS, params, current)
-    stored = string_map(current.get("options")) if current else None
-    options = compare([Field(key) for key in wanted], wanted, stored)
-    difference.before.update(options.before)
-    difference.after.update(options.after)
-    difference.changed += ["options"] * bool(options)
-    if current and difference and not params["replace"]:
-        raise VaultConfigurationError(
-            f"The audit device {name} differs in {', '.join(difference.changed)}, and Vault cannot change a device.",
-            hint="Set replace=true to disable and enable it, which leaves a gap in the log.",
-        )
-    body = {**{field.name: current.get(field.name) for field in FIELDS if current}, **_given(params)}
-    body["options"] = {**(stored or {}), **wanted}
-    replace = current is not None
-    return plan_present(name, current, difference, lambda: enable(client, path, body, replace=replace))
+from ..module_utils._vault import VaultModule, run
+from ..module_utils._vault_audit import AUDIT_ARGUMENTS, KIND, plan_audit_device
+from ..module_utils._vault_objects import carry_out
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Bring the audit device about."""
-    return carry_out(module, "audit device", [plan(module.client(), module.params)])
+    return carry_out(module, KIND, [plan_audit_device(module.client(), module.params)])
 
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
-            "path": {"type": "str"},
-            "type": {"type": "str", "default": "file", "choices": ["file", "socket", "syslog"]},
-            "description": {"type": "str"},
-            "options": {"type": "dict"},
-            "local": {"type": "bool"},
-            "replace": {"type": "bool", "default": False},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        reconcile,
-    )
+    run(AUDIT_ARGUMENTS, reconcile)
 
 
 if __name__ == "__main__":

@@ -79,26 +79,18 @@ objects:
 from typing import Any
 
 from ..module_utils._vault import VaultModule, run
-from ..module_utils._vault_errors import VaultConfigurationError
-from ..module_utils._vault_mounts import MOUNT_ARGUMENTS, reconcile_mount
+from ..module_utils._vault_mounts import AUTH_METHOD_ARGUMENTS, AUTH_METHOD_KIND, plan_auth_method
+from ..module_utils._vault_objects import carry_out
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Bring the auth method about."""
-    module.params["path"] = module.params["path"] or module.params["type"]
-    if not module.params["path"]:
-        raise VaultConfigurationError("path or type is needed.")
-    return reconcile_mount(module, "sys/auth", "auth method")
+    return carry_out(module, AUTH_METHOD_KIND, [plan_auth_method(module.client(), module.params)])
 
 
 def main() -> None:
     """Run the module."""
-    token_type = {
-        "type": "str",
-        "choices": ["default-service", "default-batch", "service", "batch"],
-        "no_log": False,
-    }
-    run({**MOUNT_ARGUMENTS, "token_type": token_type}, reconcile)
+    run(AUTH_METHOD_ARGUMENTS, reconcile)
 
 
 if __name__ == "__main__":

@@ -160,126 +160,19 @@ objects:
 
 from typing import Any
 
-from ..module_utils._compare import (
-    HIDDEN,
-    HIDDEN_NEW,
-    Difference,
-    Field,
-    boolean,
-    compare,
-    integer,
-    seconds,
-    statements,
-    unordered,
-)
-from ..module_utils._vault import VaultClient, VaultModule, run
-from ..module_utils._vault_database import ROTATED_AT, check_connection_url, read_connection
-from ..module_utils._vault_errors import VaultConfigurationError
-from ..module_utils._vault_objects import Plan, carry_out, plan_absent, plan_present
-
-FIELDS = (
-    Field("plugin_name"),
-    Field("plugin_version", absent=""),
-    Field("allowed_roles", unordered),
-    Field("connection_url"),
-    Field("username"),
-    Field("username_template", absent=""),
-    Field("password_policy", absent=""),
-    Field("root_rotation_statements", statements, read_as="root_credentials_rotate_statements"),
-    Field("max_open_connections", integer),
-    Field("max_idle_connections", integer),
-    Field("max_connection_lifetime", seconds),
-)
-SECRET_OPTIONS = ("password", "private_key", "service_account_json", "tls_certificate_key")
-
-
-def add_secrets(params: dict[str, Any], current: dict[str, Any] | None, difference: Difference) -> None:
-    """Add password and plugin secrets to what is sent, when the connection is new or update_password says so."""
-    if current is not None and params["update_password"] != "always":
-        return
-    secrets = dict(params["plugin_secrets"] or {})
-    if params["connection_password"] is not None:
-        secrets["password"] = params["connection_password"]
-    for key, value in secrets.items():
-        difference.body[key] = value
-        difference.changed.append(key)
-        difference.after[key] = HIDDEN if current is None else HIDDEN_NEW
-        if current is not None:
-            difference.before[key] = HIDDEN
-    if "password" in secrets and current and current.get(ROTATED_AT):
-        difference.body[ROTATED_AT] = ""  # a known password again: the next rotation is due
-
-
-def check(params: dict[str, Any], current: dict[str, Any] | None) -> None:
-    """Raise VaultConfigurationError for settings that would fail later or leak a secret."""
-    missing = [key for key in ("plugin_name", "connection_url") if current is None and not params[key]]
-    if missing:
-        raise VaultConfigurationError(f"A new connection needs {' and '.join(missing)}.")
-    misplaced = sorted(set(params["plugin_options"] or {}) & set(SECRET_OPTIONS))
-    if misplaced:
-        raise VaultConfigurationError(f"{', '.join(misplaced)} belongs into plugin_secrets, not plugin_options.")
-    if params["connection_url"]:
-        check_connection_url(params["connection_url"], params["connection_username"])
-
-
-def plan(client: VaultClient, params: dict[str, Any]) -> Plan:
-    """Return what is to be done about the connection."""
-    name = params["name"]
-    mount = params["engine_mount_point"].strip("/")
-    path = f"{mount}/config/{name}"
-    current = read_connection(client, mount, name)
-    if params["state"] == "absent":
-        before = current and {"plugin_name": current.get("plugin_name")}
-        return plan_absent(name, current, before, lambda: client.delete(path))
-    check(params, current)
-    options = params["plugin_options"] or {}
-    fields = [*FIELDS, *(Field(key) for key in options)]
-    verify = params["verify_connection"]
-    if current is not None and "verify_connection" in current:
-        fields.append(Field("verify_connection", boolean))
-    wanted = {**params, **options, "username": params["connection_username"], "verify_connection": verify}
-    difference = compare(fields, wanted, current)
-    add_secrets(params, current, difference)
-    body = {**difference.body, "verify_connection": verify}
-    return plan_present(name, current, difference, lambda: client.write(path, body))
+from ..module_utils._vault import VaultModule, run
+from ..module_utils._vault_database_connection import CONNECTION_ARGUMENTS, CONNECTION_KIND, plan_connection
+from ..module_utils._vault_objects import carry_out
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Bring the connection about."""
-    return carry_out(module, "database connection", [plan(module.client(), module.params)])
+    return carry_out(module, CONNECTION_KIND, [plan_connection(module.client(), module.params)])
 
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
-            "name": {"type": "str", "required": True, "aliases": ["connection_name"]},
-            "engine_mount_point": {"type": "str", "default": "database", "aliases": ["mount_path"]},
-            "plugin_name": {"type": "str"},
-            "plugin_version": {"type": "str"},
-            "allowed_roles": {"type": "list", "elements": "str"},
-            "connection_url": {"type": "str"},
-            "connection_username": {"type": "str"},
-            "connection_password": {"type": "str", "no_log": True},
-            "update_password": {
-                "type": "str",
-                "choices": ["on_create", "always"],
-                "default": "on_create",
-                "no_log": False,
-            },
-            "username_template": {"type": "str"},
-            "password_policy": {"type": "str", "no_log": False},
-            "root_rotation_statements": {"type": "list", "elements": "str"},
-            "verify_connection": {"type": "bool", "default": True},
-            "max_open_connections": {"type": "int"},
-            "max_idle_connections": {"type": "int"},
-            "max_connection_lifetime": {"type": "str"},
-            "plugin_options": {"type": "dict"},
-            "plugin_secrets": {"type": "dict", "no_log": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        reconcile,
-    )
+    run(CONNECTION_ARGUMENTS, reconcile)
 
 
 if __name__ == "__main__":

@@ -174,65 +174,23 @@ objects:
 
 from typing import Any
 
-from ..module_utils._compare import Field, compare, seconds, statements, string_map
-from ..module_utils._vault import VaultClient, VaultModule, run
-from ..module_utils._vault_errors import VaultConfigurationError
-from ..module_utils._vault_objects import (
-    Plan,
-    carry_out,
-    items_of,
-    list_arguments,
-    list_rules,
-    plan_absent,
-    plan_present,
-)
-
-_STATEMENTS = ("creation_statements", "revocation_statements", "rollback_statements", "renew_statements")
-OPTIONS: dict[str, Any] = {
-    "name": {"type": "str", "aliases": ["role_name"]},
-    "connection_name": {"type": "str", "aliases": ["db_name"]},
-    **{name: {"type": "list", "elements": "str"} for name in _STATEMENTS},
-    "default_ttl": {"type": "str"},
-    "max_ttl": {"type": "str"},
-    "credential_type": {"type": "str", "choices": ["password", "rsa_private_key", "client_certificate"]},
-    "credential_config": {"type": "dict"},
-}
-FIELDS = (
-    Field("db_name"),
-    *(Field(name, statements) for name in _STATEMENTS),
-    Field("default_ttl", seconds),
-    Field("max_ttl", seconds),
-    Field("credential_type", absent="password"),
-    Field("credential_config", string_map),
-)
-
-
-def plan(client: VaultClient, mount: str, item: dict[str, Any]) -> Plan:
-    """Return what is to be done about one role."""
-    name = item["name"]
-    path = f"{mount}/roles/{name}"
-    current = client.read(path)
-    if item["state"] == "absent":
-        return plan_absent(name, current, current, lambda: client.delete(path))
-    if current is None and not (item["connection_name"] and item["creation_statements"]):
-        raise VaultConfigurationError(f"role {name}: a new role needs connection_name and creation_statements.")
-    difference = compare(FIELDS, {**item, "db_name": item["connection_name"]}, current)
-    return plan_present(name, current, difference, lambda: client.write(path, difference.body))
+from ..module_utils._vault import VaultModule, run
+from ..module_utils._vault_database import ENGINE_MOUNT_POINT
+from ..module_utils._vault_database_role import KIND, ROLE_OPTIONS, plan_role
+from ..module_utils._vault_objects import carry_out, items_of, list_arguments, list_rules
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Bring all wanted roles about."""
-    items = items_of(module, "roles", OPTIONS, "name")
+    items = items_of(module, "roles", ROLE_OPTIONS, "name", ["engine_mount_point"])
     client = module.client()
-    mount = module.params["engine_mount_point"].strip("/")
-    return carry_out(module, "database role", [plan(client, mount, item) for item in items])
+    return carry_out(module, KIND, [plan_role(client, item) for item in items])
 
 
 def main() -> None:
     """Run the module."""
-    arguments = list_arguments("roles", OPTIONS, "name")
-    arguments["engine_mount_point"] = {"type": "str", "default": "database", "aliases": ["mount_path"]}
-    run(arguments, reconcile, **list_rules("roles", OPTIONS, "name"))
+    arguments = {**list_arguments("roles", ROLE_OPTIONS, "name"), "engine_mount_point": ENGINE_MOUNT_POINT}
+    run(arguments, reconcile, **list_rules("roles", ROLE_OPTIONS, "name"))
 
 
 if __name__ == "__main__":

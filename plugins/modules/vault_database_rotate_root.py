@@ -95,76 +95,22 @@ objects:
       sample: [rotated_at]
 """
 
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..module_utils._compare import seconds
-from ..module_utils._vault import VaultClient, VaultModule, run
-from ..module_utils._vault_database import ROTATED_AT, read_connection
-from ..module_utils._vault_errors import VaultConfigurationError, VaultError, VaultMissingObject
-from ..module_utils._vault_objects import UPDATED, Plan, carry_out
-
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-
-
-def is_due(mark: str, max_age: str | None, now: datetime) -> bool:
-    """Whether the password has to be rotated, from the mark of the last rotation."""
-    try:
-        last = datetime.strptime(mark, TIME_FORMAT).replace(tzinfo=timezone.utc)
-    except ValueError:
-        return True
-    return max_age is not None and now - last >= timedelta(seconds=seconds(max_age))
-
-
-def rotate(client: VaultClient, mount: str, name: str, now: str) -> None:
-    """Rotate, then leave the mark."""
-    try:
-        client.write(f"{mount}/rotate-root/{name}", repeatable=False)
-    except VaultError as error:
-        if "no username" in error.message:
-            raise VaultConfigurationError(f"The connection {name} has no username to rotate.") from error
-        raise
-    client.write(f"{mount}/config/{name}", {ROTATED_AT: now, "verify_connection": True})
+from ..module_utils._vault import VaultModule, run
+from ..module_utils._vault_database_connection import ROTATION_ARGUMENTS, ROTATION_KIND, plan_rotation
+from ..module_utils._vault_objects import carry_out
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Rotate the password if it is due."""
-    params = module.params
-    name, mount = params["name"], params["engine_mount_point"].strip("/")
-    client = module.client()
-    current = read_connection(client, mount, name)
-    if current is None:
-        raise VaultMissingObject(f"There is no database connection {name} at {mount}/.", path=f"{mount}/config/{name}")
-    if not current.get("username"):
-        raise VaultConfigurationError(f"The connection {name} has no username to rotate.")
-    mark = str(current.get(ROTATED_AT) or "")
-    now = datetime.now(timezone.utc)
-    plan = Plan(name)
-    if params["force"] or is_due(mark, params["max_age"], now):
-        text = now.strftime(TIME_FORMAT)
-        plan = Plan(
-            name,
-            UPDATED,
-            lambda: rotate(client, mount, name, text),
-            {"rotated_at": mark},
-            {"rotated_at": text},
-            ["rotated_at"],
-        )
-        mark = mark if module.check_mode else text
-    return {**carry_out(module, "root password of database connection", [plan]), "rotated_at": mark}
+    result = carry_out(module, ROTATION_KIND, [plan_rotation(module.client(), module.params)])
+    return {**result, "rotated_at": result["objects"][0].pop("rotated_at")}
 
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
-            "name": {"type": "str", "required": True, "aliases": ["connection_name"]},
-            "engine_mount_point": {"type": "str", "default": "database", "aliases": ["mount_path"]},
-            "max_age": {"type": "str"},
-            "force": {"type": "bool", "default": False},
-        },
-        reconcile,
-    )
+    run(ROTATION_ARGUMENTS, reconcile)
 
 
 if __name__ == "__main__":

@@ -116,90 +116,21 @@ objects:
       sample: [kubernetes_host]
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils._compare import HIDDEN_NEW, Difference, Field, boolean, compare, pem, pem_set
 from ..module_utils._vault import VaultModule, run
-from ..module_utils._vault_errors import VaultConfigurationError
-from ..module_utils._vault_objects import carry_out, plan_present
-
-JWT = "token_reviewer_jwt"
-FIELDS = (
-    Field("kubernetes_host"),
-    Field("kubernetes_ca_cert", pem),
-    Field("pem_keys", pem_set),
-    Field("issuer", absent=""),
-    Field("disable_iss_validation", boolean, absent=True),
-    Field("disable_local_ca_jwt", boolean),
-    Field("use_annotations_as_alias_metadata", boolean),
-)
-
-
-def compare_jwt(params: Mapping[str, Any], current: Mapping[str, Any] | None, difference: Difference) -> None:
-    """Add the reviewer token to the difference where it has to be sent or dropped.
-
-    Raises VaultConfigurationError when a write would drop a stored token that nobody gave.
-    """
-    wanted = params[JWT]
-    stored = current.get(f"{JWT}_set") if current else False
-    if wanted is None:
-        if difference and current is not None and stored is not False:
-            known = "stores" if stored else "does not tell whether it stores"
-            raise VaultConfigurationError(
-                f"Vault {known} a reviewer token, and changing {', '.join(difference.changed)} would drop it.",
-                hint=f"Give {JWT}, or an empty text to drop it.",
-            )
-        return
-    differs = bool(wanted) != bool(stored) if stored is not None else bool(wanted)
-    if stored is None and current is not None and params["update_jwt"] == "on_create":
-        differs = False
-    if differs or (wanted and params["update_jwt"] == "always"):
-        difference.changed.append(JWT)
-        difference.before[JWT] = "(set)" if stored else "(not set)"
-        difference.after[JWT] = HIDDEN_NEW if wanted else "(not set)"
+from ..module_utils._vault_kubernetes import AUTH_CONFIG_ARGUMENTS, CONFIG_KIND, plan_auth_config
+from ..module_utils._vault_objects import carry_out
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Bring the configuration about."""
-    auth_path = module.params["auth_path"].strip("/")
-    path = f"auth/{auth_path}/config"
-    client = module.client()
-    current = client.read(path)
-    if current is None and not module.params["kubernetes_host"]:
-        raise VaultConfigurationError("The first configuration needs kubernetes_host.")
-    difference = compare(FIELDS, module.params, current)
-    compare_jwt(module.params, current, difference)
-    body: dict[str, Any] = {}
-    for field in FIELDS:
-        value = module.params[field.name]
-        if value is None and current is not None:
-            value = current.get(field.name)
-        if value is not None:
-            body[field.name] = value
-    if module.params[JWT]:
-        body[JWT] = module.params[JWT]
-    plan = plan_present(auth_path, current, difference, lambda: client.write(path, body))
-    return carry_out(module, "kubernetes auth configuration", [plan])
+    return carry_out(module, CONFIG_KIND, [plan_auth_config(module.client(), module.params)])
 
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
-            "auth_path": {"type": "str", "default": "kubernetes", "aliases": ["engine_mount_point"]},
-            "kubernetes_host": {"type": "str"},
-            "kubernetes_ca_cert": {"type": "str"},
-            JWT: {"type": "str", "no_log": True},
-            "update_jwt": {"type": "str", "choices": ["on_create", "always"], "default": "on_create"},
-            "pem_keys": {"type": "list", "elements": "str", "no_log": False},
-            "issuer": {"type": "str"},
-            "disable_iss_validation": {"type": "bool"},
-            "disable_local_ca_jwt": {"type": "bool"},
-            "use_annotations_as_alias_metadata": {"type": "bool"},
-        },
-        reconcile,
-    )
+    run(AUTH_CONFIG_ARGUMENTS, reconcile)
 
 
 if __name__ == "__main__":

@@ -210,89 +210,22 @@ objects:
 
 from typing import Any
 
-from ..module_utils._compare import Field, boolean, compare, integer, seconds, structured, unordered
-from ..module_utils._vault import VaultClient, VaultModule, run
-from ..module_utils._vault_errors import VaultConfigurationError
-from ..module_utils._vault_objects import (
-    Plan,
-    carry_out,
-    items_of,
-    list_arguments,
-    list_rules,
-    plan_absent,
-    plan_present,
-)
-
-SELECTOR = "bound_service_account_namespace_selector"
-OPTIONS: dict[str, Any] = {
-    "name": {"type": "str"},
-    "bound_service_account_names": {"type": "list", "elements": "str"},
-    "bound_service_account_namespaces": {"type": "list", "elements": "str"},
-    SELECTOR: {"type": "str"},
-    "audience": {"type": "str"},
-    "alias_name_source": {"type": "str", "choices": ["serviceaccount_uid", "serviceaccount_name"]},
-    "token_policies": {"type": "list", "elements": "str", "no_log": False},
-    "token_ttl": {"type": "str", "no_log": False},
-    "token_max_ttl": {"type": "str", "no_log": False},
-    "token_explicit_max_ttl": {"type": "str", "no_log": False},
-    "token_period": {"type": "str", "no_log": False},
-    "token_num_uses": {"type": "int", "no_log": False},
-    "token_type": {
-        "type": "str",
-        "choices": ["default", "service", "batch", "default-service", "default-batch"],
-        "no_log": False,
-    },
-    "token_bound_cidrs": {"type": "list", "elements": "str", "no_log": False},
-    "token_no_default_policy": {"type": "bool"},
-}
-FIELDS = (
-    Field("bound_service_account_names", unordered),
-    Field("bound_service_account_namespaces", unordered),
-    Field(SELECTOR, structured),
-    Field("audience", absent=""),
-    Field("alias_name_source", absent="serviceaccount_uid"),
-    Field("token_policies", unordered),
-    Field("token_ttl", seconds),
-    Field("token_max_ttl", seconds),
-    Field("token_explicit_max_ttl", seconds),
-    Field("token_period", seconds),
-    Field("token_num_uses", integer),
-    Field("token_type", absent="default"),
-    Field("token_bound_cidrs", unordered),
-    Field("token_no_default_policy", boolean),
-)
-
-
-def plan(client: VaultClient, auth_path: str, item: dict[str, Any]) -> Plan:
-    """Return what is to be done about one role."""
-    name = item["name"].lower()
-    path = f"auth/{auth_path}/role/{name}"
-    current = client.read(path)
-    if item["state"] == "absent":
-        return plan_absent(name, current, current, lambda: client.delete(path))
-    if current is None and not item["bound_service_account_names"]:
-        raise VaultConfigurationError(f"role {name}: a new role needs bound_service_account_names.")
-    difference = compare(FIELDS, item, current)
-    body = dict(difference.body)
-    if current and current.get(SELECTOR):
-        # some servers drop the selector when an update leaves it out
-        body.setdefault(SELECTOR, current[SELECTOR])
-    return plan_present(name, current, difference, lambda: client.write(path, body))
+from ..module_utils._vault import VaultModule, run
+from ..module_utils._vault_kubernetes import AUTH_PATH, ROLE_KIND, ROLE_OPTIONS, plan_role
+from ..module_utils._vault_objects import carry_out, items_of, list_arguments, list_rules
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Bring all wanted roles about."""
-    items = items_of(module, "roles", OPTIONS, "name")
+    items = items_of(module, "roles", ROLE_OPTIONS, "name", ["auth_path"])
     client = module.client()
-    auth_path = module.params["auth_path"].strip("/")
-    return carry_out(module, "kubernetes role", [plan(client, auth_path, item) for item in items])
+    return carry_out(module, ROLE_KIND, [plan_role(client, item) for item in items])
 
 
 def main() -> None:
     """Run the module."""
-    arguments = list_arguments("roles", OPTIONS, "name")
-    arguments["auth_path"] = {"type": "str", "default": "kubernetes", "aliases": ["engine_mount_point"]}
-    run(arguments, reconcile, **list_rules("roles", OPTIONS, "name"))
+    arguments = {**list_arguments("roles", ROLE_OPTIONS, "name"), "auth_path": AUTH_PATH}
+    run(arguments, reconcile, **list_rules("roles", ROLE_OPTIONS, "name"))
 
 
 if __name__ == "__main__":

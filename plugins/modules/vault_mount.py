@@ -78,21 +78,18 @@ objects:
 from typing import Any
 
 from ..module_utils._vault import VaultModule, run
-from ..module_utils._vault_errors import VaultConfigurationError
-from ..module_utils._vault_mounts import MOUNT_ARGUMENTS, reconcile_mount
+from ..module_utils._vault_mounts import ENGINE_ARGUMENTS, ENGINE_KIND, plan_engine
+from ..module_utils._vault_objects import carry_out
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Bring the secrets engine about."""
-    module.params["path"] = module.params["path"] or module.params["type"]
-    if not module.params["path"]:
-        raise VaultConfigurationError("path or type is needed.")
-    return reconcile_mount(module, "sys/mounts", "secrets engine")
+    return carry_out(module, ENGINE_KIND, [plan_engine(module.client(), module.params)])
 
 
 def main() -> None:
     """Run the module."""
-    run({**MOUNT_ARGUMENTS, "external_entropy_access": {"type": "bool"}}, reconcile)
+    run(ENGINE_ARGUMENTS, reconcile)
 
 
 if __name__ == "__main__":

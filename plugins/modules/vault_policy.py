@@ -115,55 +115,23 @@ objects:
       sample: Permission denied on sys/policies/acl/shop.
 """
 
-import base64
 from typing import Any
 
-from ..module_utils._compare import Field, compare, text
-from ..module_utils._vault import VaultClient, VaultModule, run
-from ..module_utils._vault_errors import VaultConfigurationError
-from ..module_utils._vault_objects import (
-    Plan,
-    carry_out,
-    items_of,
-    list_arguments,
-    list_rules,
-    plan_absent,
-    plan_present,
-)
-
-OPTIONS: dict[str, Any] = {"name": {"type": "str"}, "policy": {"type": "str", "aliases": ["rules"]}}
-FIELDS = (Field("policy", text),)
-
-
-def plan(client: VaultClient, item: dict[str, Any]) -> Plan:
-    """Return what is to be done about one policy."""
-    name = item["name"].lower()
-    path = f"sys/policies/acl/{name}"
-    present = item["state"] == "present"
-    if name == "root" or (name == "default" and not present):
-        raise VaultConfigurationError(f"Vault's own policy {name} cannot be {'changed' if present else 'deleted'}.")
-    if present and not text(item["policy"]):
-        raise VaultConfigurationError(f"policy {name}: the text is missing.")
-    current = client.read(path)
-    if not present:
-        return plan_absent(name, current, text((current or {}).get("policy")), lambda: client.delete(path))
-    difference = compare(FIELDS, item, current)
-    encoded = base64.b64encode(item["policy"].encode()).decode()
-    result = plan_present(name, current, difference, lambda: client.write(path, {"policy": encoded}))
-    result.before, result.after = (side["policy"] if side else "" for side in (result.before, result.after))
-    return result
+from ..module_utils._vault import VaultModule, run
+from ..module_utils._vault_objects import carry_out, items_of, list_arguments, list_rules
+from ..module_utils._vault_policy import KIND, POLICY_OPTIONS, plan_policy
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Bring all wanted policies about."""
-    items = items_of(module, "policies", OPTIONS, "name")
+    items = items_of(module, "policies", POLICY_OPTIONS, "name")
     client = module.client()
-    return carry_out(module, "policy", [plan(client, item) for item in items])
+    return carry_out(module, KIND, [plan_policy(client, item) for item in items])
 
 
 def main() -> None:
     """Run the module."""
-    run(list_arguments("policies", OPTIONS, "name"), reconcile, **list_rules("policies", OPTIONS, "name"))
+    run(list_arguments("policies", POLICY_OPTIONS, "name"), reconcile, **list_rules("policies", POLICY_OPTIONS, "name"))
 
 
 if __name__ == "__main__":
