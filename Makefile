@@ -100,6 +100,10 @@ integration: venv ## Tests against real services of the bundle
 molecule: venv ## The six-node scenario
 	@scripts/stage molecule molecule test
 
+.PHONY: benchmark
+benchmark: venv ## Figures of docs/performance.md: site.yml beside a bare script (15 minutes, own machines)
+	$(BIN)/python tests/benchmarks/benchmark.py
+
 .PHONY: test
 test: ## The gate that continuous integration runs
 	@scripts/gate lint unit sanity bundle integration molecule

@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - A phase is a play. At the end of the run a table shows its seconds, its host tasks and how many of them changed
     something.
+  - The JSON also has the moment at which each phase started, in seconds since the epoch.
 author:
   - onprem.platform contributors (@onprem-platform)
 options:
@@ -56,7 +57,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._end_phase()
         name = play.get_name().strip()
         if not self._phases or self._phases[-1]["phase"] != name:
-            self._phases.append({"phase": name, "seconds": 0.0, "tasks": 0, "changed": 0})
+            started = round(time.time(), 1)
+            self._phases.append({"phase": name, "started": started, "seconds": 0.0, "tasks": 0, "changed": 0})
         self._started = time.monotonic()
 
     def v2_runner_on_ok(self, result: Any) -> None:
