@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils import _run_lock
@@ -74,6 +74,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 ),
             )
             return result
+        if answer.get("unreachable"):
+            raise AnsibleConnectionFailure(f"The lock '{arguments['name']}' could not be taken: {answer['error']}")
         if "holder" not in answer:
             raise AnsibleActionFail(f"The lock '{arguments['name']}' could not be taken: {answer.get('error')}")
         result.update(changed=False, holder=answer["holder"])

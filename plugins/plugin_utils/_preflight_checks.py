@@ -69,11 +69,15 @@ def reachable(site: Site) -> Iterator[Finding]:
 
 @check("names")
 def names(site: Site) -> Iterator[Finding]:
-    """Host names and the domain follow RFC 1123."""
+    """Host names and the domain follow RFC 1123, and no two hosts are the same node."""
     wanted = "RFC 1123: lower-case letters, digits, '-', at most 63 characters"
     for machine in site.machines:
         if not all(_LABEL.match(part) for part in machine.name.split(".")) or len(machine.name) > 253:
             yield Finding(machine.name, "names", f"host '{machine.name}'", wanted, "rename the host in the inventory")
+    nodes = [(machine.name, machine.variables.get("kubernetes_node_name", machine.name)) for machine in site.machines]
+    # A value that refers to a role's own defaults is known to that role alone.
+    nodes = [(host, node) for host, node in nodes if isinstance(node, str)]
+    yield from _duplicates("names", nodes, "node name", "give each host a kubernetes_node_name of its own")
     for variable in ("platform_name", "platform_domain"):
         value = str(site.settings[variable])
         if not all(_LABEL.match(part) for part in value.split(".")):

@@ -115,7 +115,9 @@ def keep(settings: dict[str, Any]) -> None:
         # Privilege escalation announces its success on a line of its own.
         line = next((text for text in remote.stdout if text.startswith("{")), "")
         if not line:
-            line = json.dumps({"error": remote.stderr.read().strip()[-500:] or "the connection ended"})
+            said = remote.stderr.read().strip()[-500:] or "the connection ended"
+            # ssh(1): 255 is its own failure, every other code that of the command.
+            line = json.dumps({"error": said, "unreachable": remote.wait() == 255})
         print(line.strip(), flush=True)
         if "holder" not in json.loads(line):
             return

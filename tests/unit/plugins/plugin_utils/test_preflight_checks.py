@@ -148,6 +148,7 @@ CASES = [
     (_unreachable, "n2", "reachable", "error"),
     (_renamed, "Node_2", "names", "error"),
     (_setting("platform_domain", "Platform"), "", "names", "error"),
+    (_variable("kubernetes_node_name", "n1"), "n1 n2", "names", "error"),
     (_variable("node_sysctls", {}), "n2", "variable_names", "error"),
     (_setting("platform_pod_cidr", "10.244.0.1/16"), "", "cidr", "error"),
     (_setting("platform_pod_cidr", "10.96.0.0/12"), "", "cidr", "error"),
