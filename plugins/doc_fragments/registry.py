@@ -31,6 +31,12 @@ options:
     description: Seconds for each request.
     type: int
     default: 60
+  plan_without_registry:
+    description:
+      - In check mode, report everything as to be pushed when a certificate file does not exist or no replica listens,
+        instead of failing. For check runs of playbooks that make the registry first.
+    type: bool
+    default: false
 requirements:
   - urllib3 >= 2 (on the host that executes the module, usually the controller)
 """
