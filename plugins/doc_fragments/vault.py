@@ -96,8 +96,15 @@ options:
     type: str
     choices: [token, token_file, approle, kubernetes, userpass, none]
     default: token
+  auth_fallback:
+    description:
+      - How to log in when Vault refuses O(auth_method), or does not have it yet.
+      - With the root token here, one task configures a fresh Vault, and later ones need no root token.
+      - A server that is away, sealed or not trusted is an error as always.
+    type: str
+    choices: [token, token_file]
   token:
-    description: Token for O(auth_method=token). Environment variable E(VAULT_TOKEN).
+    description: Token for O(auth_method=token) and O(auth_fallback=token). Environment variable E(VAULT_TOKEN).
     type: str
   token_path:
     description: Directory of O(token_file). The default is the home directory.

@@ -20,6 +20,8 @@ from ._vault_errors import (
     VaultConfigurationError,
     VaultConnectionError,
     VaultError,
+    VaultLoginFailed,
+    VaultMissingMount,
     VaultMissingObject,
     VaultPermissionDenied,
     VaultSealed,
@@ -60,6 +62,7 @@ CONNECTION_ARGUMENTS: dict[str, Any] = {
         "default": "token",
         "choices": ["token", "token_file", "approle", "kubernetes", "userpass", "none"],
     },
+    "auth_fallback": {"type": "str", "choices": ["token", "token_file"]},
     "token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["VAULT_TOKEN"])},
     "token_path": {"type": "path"},
     "token_file": {"type": "str", "default": ".vault-token", "no_log": False},
@@ -111,6 +114,7 @@ class VaultClient:
         self._verify = verify
         self._retries = max(0, int(parameters["retries"]))
         self.auth: dict[str, Any] = {}
+        self.auth_method = "none"
         self._adapter = hvac.adapters.RawAdapter(
             base_uri=self.url,
             verify=verify,
@@ -134,11 +138,27 @@ class VaultClient:
         return VaultClient(self._parameters, self._session, self._verify, url)
 
     def authenticate(self) -> None:
-        """Log in as the parameters say, or take the token that was given.
+        """Log in as the parameters say, or take the token that was given; ``auth_method`` then tells which way it was.
 
         Raises VaultLoginFailed, VaultTokenRejected or VaultConfigurationError.
         """
-        method = self._parameters["auth_method"]
+        fallback = self._parameters.get("auth_fallback")
+        try:
+            self._log_in(self._parameters["auth_method"])
+        except (VaultLoginFailed, VaultMissingMount, VaultServerError) as error:
+            # a Vault that nobody configured yet has no auth method, or one that is not configured (500)
+            if not fallback:
+                raise
+            try:
+                self._log_in(fallback)
+            except VaultConfigurationError as second:
+                message = f"{error.message} Nor does auth_fallback={fallback} work: {second.message}"
+                raise VaultLoginFailed(message, hint=second.hint, path=error.path) from error
+        if self.token and self._parameters["token_validate"]:
+            self.request("GET", "auth/token/lookup-self")
+
+    def _log_in(self, method: str) -> None:
+        """Log in by one method."""
         if method == "none":
             self.token = None
         elif method == "token":
@@ -148,8 +168,7 @@ class VaultClient:
         else:
             self.auth = _vault_auth.login(self._parameters, lambda path, body: self.request("POST", path, body=body))
             self.token = self.auth["client_token"]
-        if self.token and self._parameters["token_validate"]:
-            self.request("GET", "auth/token/lookup-self")
+        self.auth_method = method
 
     def request(
         self,

@@ -142,7 +142,9 @@ def _plan_mount(client: VaultClient, collection: str, parameters: Mapping[str, A
         if set_options:
             create["options"] = set_options
         result = plan_present(path, None, difference, lambda: client.write(f"{collection}/{path}", create))
-        result.expected = {f"sys/internal/ui/mounts/{path}": {"type": wanted["type"], "options": set_options}}
+        if collection == "sys/mounts":
+            information = {"type": wanted["type"], "options": set_options}
+            result.expected = {f"sys/internal/ui/mounts/{path}": information}
         return result
     tune = {**body, **description.body}
     if options:

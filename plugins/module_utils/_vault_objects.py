@@ -150,11 +150,12 @@ class Outcome:
         return VaultPartialFailure(f"{len(self.failures)} of {what} failed. {told}", self.result())
 
 
-def carry_out_plan(outcome: Outcome, plan: Plan, title: str, *, check_mode: bool) -> None:
+def carry_out_plan(outcome: Outcome, plan: Plan, kind: str, *, check_mode: bool, where: str = "") -> None:
     """Carry one plan out, in check mode only in appearance, and add to the outcome what became of it.
 
-    title: names the object in the difference.
+    kind: in words, one object. where: goes before the object's name, where that alone does not tell which it is.
     """
+    title = f"{kind} {where}{plan.name}"
     entry = {"name": plan.name, "action": plan.action, "options": list(plan.options), **plan.result}
     outcome.objects.append(entry)
     if plan.apply is None:
@@ -167,7 +168,7 @@ def carry_out_plan(outcome: Outcome, plan: Plan, title: str, *, check_mode: bool
             entry.update(plan.apply() or {})
         except VaultError as error:
             entry.update(action=FAILED, error=str(error))
-            outcome.failures.append((plan.name, error))
+            outcome.failures.append((f"{where}{plan.name}", error))
             outcome.stopped = error.kind in _STOP_KINDS
             return
     outcome.changed = True
@@ -184,7 +185,7 @@ def carry_out(module: VaultModule, kind: str, plans: Sequence[Plan]) -> dict[str
     """
     outcome = Outcome()
     for plan in plans:
-        carry_out_plan(outcome, plan, f"{kind} {plan.name}", check_mode=module.check_mode)
+        carry_out_plan(outcome, plan, kind, check_mode=module.check_mode)
     if outcome.failures and len(plans) == 1:
         raise outcome.failures[0][1]
     if outcome.failures:

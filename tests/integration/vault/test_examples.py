@@ -51,7 +51,7 @@ def play(path: Path, **environment: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", recap)}
 
 
-def test_examples_against_one_server(dev, mariadb, postgresql, tmp_path):
+def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_path):
     for path in ("kubernetes", "kubernetes-elsewhere"):
         dev.request("POST", f"sys/auth/{path}", {"type": "kubernetes"})
     modules = ["policy", "mount", "auth_method", "kubernetes_auth_config", "kubernetes_role", "audit", "kv2_secret"]
@@ -62,12 +62,15 @@ def test_examples_against_one_server(dev, mariadb, postgresql, tmp_path):
         "database_connection",
         "database_role",
         "database_rotate_root",
+        "configuration",
     ]
     replaced = {
         "https://vault.example.org:8200": dev.url,
         # this server runs in no pod, whose authority it would use
         "kubernetes.default.svc:443\n": "kubernetes.default.svc:443\n        disable_local_ca_jwt: true\n",
         "tcp(mariadb.shop.svc:3306)": f"tcp(127.0.0.1:{mariadb.port})",
+        "/vault/audit/audit.log": str(tmp_path / "audit.log"),
+        "tcp(mariadb.library.svc:3306)": f"tcp(127.0.0.1:{mariadb.port})",
         "postgresql.library.svc:5432/library?sslmode=verify-full": f"127.0.0.1:{postgresql.port}/postgres",
     }
     variables = {
@@ -81,11 +84,13 @@ def test_examples_against_one_server(dev, mariadb, postgresql, tmp_path):
     before, after = path.read_text().split("name: library-postgresql", 1)
     after = after.replace("{{ first_password }}", postgresql.first_password, 1)
     path.write_text(f"{before}name: library-postgresql{after}")
-    first = play(path)
+    mariadb.add_user("librarian")
+    kubeconfig = kubernetes.kubeconfig(tmp_path)  # of a cluster without the service account: the token is needed
+    first = play(path, KUBECONFIG=kubeconfig)
     # what is retired never existed: a policy, a role and a secret are reported with their siblings or unchanged
-    assert first["changed"] >= 14, first
+    assert first["changed"] >= 15, first
     dev.audit.start()
-    second = play(path)
+    second = play(path, KUBECONFIG=kubeconfig)
     assert second["changed"] == 0 and second["ok"] == first["ok"], second
     assert dev.audit.writes() == []
 
