@@ -12,7 +12,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
   - hvac >= 2.3 (Python library) on the host that runs the module, usually the controller
-  - kubernetes >= 31 (Python library) for O(kubernetes_port_forward) and O(kubernetes_token_request)
+  - websocket-client >= 1.7 (Python library) for O(kubernetes_port_forward)
+  - kubernetes >= 31 (Python library) for kubeconfigs with a credential plugin
 notes:
   - A parameter beats its environment variable.
   - An error carries RV(ignore:failure) with C(kind) (for example V(sealed), V(permission_denied), V(missing_mount)),

@@ -9,7 +9,10 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from ._kube_client import KubeClient
+from ._kube_errors import KubeApiError, KubeError
 from ._vault_errors import (
     VaultConfigurationError,
     VaultConnectionError,
@@ -19,7 +22,7 @@ from ._vault_errors import (
     VaultMissingMount,
     VaultPermissionDenied,
 )
-from ._vault_transport import kubernetes_api
+from ._vault_transport import kubernetes_connection
 
 Parameters = Mapping[str, Any]
 Send = Callable[[str, dict[str, Any]], dict[str, Any]]
@@ -65,26 +68,22 @@ def service_account_token(request: Mapping[str, Any]) -> str:
 
     Raises VaultLoginFailed with the API server's reason.
     """
-    api = kubernetes_api(request.get("kubeconfig"), request.get("context"))
-    from kubernetes.client.exceptions import ApiException
-
+    connection = kubernetes_connection(request.get("kubeconfig"), request.get("context"))
     specification: dict[str, Any] = {"expirationSeconds": request["expiration_seconds"]}
     if request.get("audiences"):
         specification["audiences"] = request["audiences"]
-    account = f"{request['namespace']}/{request['service_account']}"
+    namespace, name = request["namespace"], request["service_account"]
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/serviceaccounts/{quote(name, safe='')}/token"
     try:
-        answer = api.create_namespaced_service_account_token(
-            request["service_account"], request["namespace"], {"spec": specification}
-        )
-    except ApiException as error:
+        answer = KubeClient(connection).request("POST", path, body={"spec": specification})[1]
+    except KubeApiError as error:
         raise VaultLoginFailed(
-            f"The API server issues no token for the service account {account}: {error.reason}.",
+            f"The API server issues no token for the service account {namespace}/{name}: {error}.",
             hint="Check that it exists and that the kubeconfig's user may create serviceaccounts/token.",
         ) from error
-    except Exception as error:
-        # urllib3 raises many types when the API server is away; all of them mean one thing here
-        raise VaultConnectionError(f"The API server gives no token for {account}: {error}.") from error
-    return str(answer.status.token)
+    except KubeError as error:
+        raise VaultConnectionError(f"The API server gives no token for {namespace}/{name}: {error}.") from error
+    return str(answer["status"]["token"])
 
 
 def _jwt(parameters: Parameters) -> str:

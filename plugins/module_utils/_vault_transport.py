@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-import threading
+import socket
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from ._kube_client import KubeClient
+from ._kube_config import Connection, load_connection
+from ._kube_errors import KubeConfigError, KubeError
 from ._vault_errors import VaultConfigurationError, VaultConnectionError
 
 try:
@@ -20,8 +23,6 @@ try:
     from urllib3.exceptions import NewConnectionError
 except ImportError:  # hvac needs requests, so the message about hvac covers this one
     HTTPAdapter = object  # type: ignore[misc, assignment]
-
-_FORWARD_THREAD = "Kubernetes port forward proxy"
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,16 @@ class PortForward:
     port: int | None = None
 
 
-def kubernetes_api(kubeconfig: str | None, context: str | None) -> Any:
-    """Return a CoreV1Api for a kubeconfig file.
+def kubernetes_connection(kubeconfig: str | None, context: str | None) -> Connection:
+    """Return the connection to the API server of a kubeconfig file.
 
-    Raises VaultConfigurationError when the library is missing or the file cannot be used.
+    Raises VaultConfigurationError when the file cannot be used.
     """
     try:
-        from kubernetes import client, config
-    except ImportError as error:
-        raise VaultConfigurationError(
-            f"The Python library kubernetes cannot be imported: {error}.",
-            hint="Install it for the interpreter that runs this module.",
-        ) from error
-    try:
-        api_client = config.new_client_from_config(config_file=kubeconfig, context=context, persist_config=False)
-    except (config.ConfigException, OSError) as error:
-        raise VaultConfigurationError(f"The kubeconfig cannot be used: {error}.") from error
-    return client.CoreV1Api(api_client)
+        return load_connection({"kubeconfig": kubeconfig, "context": context})
+    except (KubeConfigError, OSError) as error:
+        hint = error.hint if isinstance(error, KubeConfigError) else ""
+        raise VaultConfigurationError(f"The kubeconfig cannot be used: {error}.", hint=hint) from error
 
 
 class ForwardedSockets:
@@ -65,87 +59,65 @@ class ForwardedSockets:
 
     def __init__(self, forward: PortForward) -> None:
         self._forward = forward
-        self._api: Any = None
+        self._connection: Connection | None = None
         self._selected: str | None = None
 
-    def open(self, host: str, port: int, timeout: float | None) -> Any:
+    def open(self, host: str, port: int, timeout: float | None) -> socket.socket:
         """Return a connected socket to the pod behind host.
 
         Raises VaultConnectionError with what the API server said.
         """
-        if self._api is None:
-            self._api = kubernetes_api(self._forward.kubeconfig, self._forward.context)
-        pod = self._pod(host)
-        port = self._forward.port or port
-        from kubernetes.client.exceptions import ApiException
-        from kubernetes.stream import portforward
+        from ._kube_portforward import open_forward  # imports a WebSocket library, which most calls do not need
 
-        _silence_forward_threads()
+        if self._connection is None:
+            self._connection = kubernetes_connection(self._forward.kubeconfig, self._forward.context)
+        namespace, port = self._forward.namespace, self._forward.port or port
+        pod = self._pod(self._connection, host)
         try:
-            forward = portforward(
-                self._api.connect_get_namespaced_pod_portforward, pod, self._forward.namespace, ports=str(port)
-            )
-        except (ApiException, OSError) as error:
+            forward = open_forward(self._connection, namespace, pod, port, timeout)
+        except KubeConfigError as error:
+            raise VaultConfigurationError(f"No port-forward is possible: {error}.", hint=error.hint) from error
+        except KubeError as error:
             raise VaultConnectionError(
-                f"No port-forward to port {port} of pod {self._forward.namespace}/{pod}: {_reason(error)}.",
+                f"No port-forward to port {port} of pod {namespace}/{pod}: {error}.",
                 hint="Check that the pod runs and that the kubeconfig's user may create pods/portforward.",
             ) from error
-        connection = forward.socket(port)
-        connection.settimeout(timeout)
-        return connection
+        forward.settimeout(timeout)
+        return forward
 
-    def _pod(self, host: str) -> str:
+    def _pod(self, connection: Connection, host: str) -> str:
         """Return the pod's name: given, selected once by label (ready pods first), or the host's first label."""
         if self._forward.pod:
             return self._forward.pod
         if not self._forward.selector:
             return host.split(".")[0]
         if self._selected is None:
-            self._selected = self._select(self._forward.selector)
+            self._selected = self._select(connection, self._forward.selector)
         return self._selected
 
-    def _select(self, selector: str) -> str:
-        from kubernetes.client.exceptions import ApiException
-
+    def _select(self, connection: Connection, selector: str) -> str:
+        path = f"/api/v1/namespaces/{quote(self._forward.namespace, safe='')}/pods"
         try:
-            pods = self._api.list_namespaced_pod(self._forward.namespace, label_selector=selector).items
-        except (ApiException, OSError) as error:
-            raise VaultConnectionError(f"Pods with labels {selector} cannot be listed: {_reason(error)}.") from error
-        running = [pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp]
+            pods = KubeClient(connection).get(path, {"labelSelector": selector}).get("items") or []
+        except KubeError as error:
+            raise VaultConnectionError(f"Pods with labels {selector} cannot be listed: {error}.") from error
+        running = [
+            pod
+            for pod in pods
+            if pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
+        ]
         if not running:
-            phases = ", ".join(f"{pod.metadata.name} {pod.status.phase}" for pod in pods) or "no pod at all"
+            phases = ", ".join(f"{pod['metadata']['name']} {pod['status'].get('phase')}" for pod in pods)
             raise VaultConnectionError(
-                f"No running pod in {self._forward.namespace} has the labels {selector}: {phases}."
+                f"No running pod in {self._forward.namespace} has the labels {selector}: {phases or 'no pod at all'}."
             )
 
-        def rank(pod: Any) -> tuple[bool, str]:
-            ready = any(item.type == "Ready" and item.status == "True" for item in pod.status.conditions or [])
-            return not ready, pod.metadata.name
+        def rank(pod: dict[str, Any]) -> tuple[bool, str]:
+            conditions = pod["status"].get("conditions") or []
+            ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+            return not ready, pod["metadata"]["name"]
 
-        return str(min(running, key=rank).metadata.name)
-
-
-def _reason(error: Exception) -> str:
-    """Return the part of an API or socket error that matters; a refused WebSocket brings all its headers along."""
-    return " ".join(str(getattr(error, "reason", None) or error).split(" -+-+- ", maxsplit=1)[0].split())
-
-
-def _silence_forward_threads() -> None:
-    """Keep the traceback of a forward's thread off stderr when the other end hangs up.
-
-    The client library lets its thread die with an unhandled exception then; the error itself reaches the caller
-    through the socket.
-    """
-    previous = threading.excepthook
-    if getattr(previous, "silences_forwards", False):
-        return
-
-    def hook(arguments: Any) -> None:
-        if arguments.thread is None or not arguments.thread.name.startswith(_FORWARD_THREAD):
-            previous(arguments)
-
-    hook.silences_forwards = True  # type: ignore[attr-defined]
-    threading.excepthook = hook
+        return str(min(running, key=rank)["metadata"]["name"])
 
 
 def _forwarding_pools(sockets: ForwardedSockets) -> dict[str, type]:

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ansible_collections.onprem.platform.plugins.module_utils import _vault, _vault_errors, _vault_transport
+from ansible_collections.onprem.platform.plugins.module_utils import _vault, _vault_errors
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 from ansible_collections.onprem.platform.tests.unit.fakes.kubernetes_api import FakeKubernetes
 from ansible_collections.onprem.platform.tests.unit.fakes.vault_server import ROOT, FakeVault, Fault
@@ -336,20 +336,6 @@ def test_service_account_token_for_the_login(cluster, vault, tmp_path):
     cluster.close()
     with pytest.raises(_vault_errors.VaultConnectionError):
         _vault.open_client(given, str(tmp_path)).authenticate()
-
-
-def test_the_hook_for_threads_leaves_others_alone(monkeypatch):
-    seen = []
-    monkeypatch.setattr(threading, "excepthook", lambda arguments: seen.append(arguments.thread.name))
-    _vault_transport._silence_forward_threads()
-    hook = threading.excepthook
-    _vault_transport._silence_forward_threads()
-    assert threading.excepthook is hook
-    for name in ("other", "Kubernetes port forward proxy: 8200"):
-        thread = threading.Thread(target=lambda: 1 / 0, name=name)
-        thread.start()
-        thread.join()
-    assert seen == ["other"]
 
 
 def test_the_library_is_named_when_it_is_missing(monkeypatch, run_module):
