@@ -84,7 +84,10 @@ def summary() -> None:
     """Print versions, the application's address and how to go on."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onprem-platform" / "bundle"
     entries = json.loads((Path(os.environ.get("ONPREM_BUNDLE") or default) / "index.json").read_text())["entries"]
-    versions = {entry["name"]: entry["version"] for entry in entries if entry["kind"] in ("file", "image")}
+    # Files come last: an image's version may have a suffix of its own, such as etcd's.
+    versions = {
+        entry["name"]: entry["version"] for kind in ("image", "file") for entry in entries if entry["kind"] == kind
+    }
     width = max(map(len, COMPONENTS))
     print("\nVERSIONS")
     for name in COMPONENTS:
