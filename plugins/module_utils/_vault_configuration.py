@@ -173,7 +173,8 @@ class PlanningClient(VaultClient):
     def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send one request, unless plans tell the answer already."""
         if method == "GET":
-            if expected := self._expected.get(path):
+            expected = self._expected.get(path)
+            if expected is not None:
                 return {"data": dict(expected)}
             if path in self._expected or path.startswith(tuple(self._empty)):
                 if 404 in options.get("accept", ()):

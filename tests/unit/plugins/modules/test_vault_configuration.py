@@ -153,6 +153,15 @@ def test_a_password_that_is_set_anew_is_rotated_in_the_same_call(call, vault):
             },
             "There is no database connection shop",
         ),
+        (
+            {
+                "database_connections": [
+                    {"name": "new", "plugin_name": "mysql-database-plugin", "connection_url": "tcp(127.0.0.1:3306)/"}
+                ],
+                "database_root_rotations": [{"name": "new"}],
+            },
+            "The connection new has no username to rotate",
+        ),
         ({"kubernetes_roles": [{"name": "a", "auth_path": "no"}]}, "Nothing is mounted"),
     ],
 )
