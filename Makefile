@@ -113,5 +113,6 @@ test-long: ## What takes longer: kills, fresh check runs, both producers end to 
 	@scripts/gate lint unit sanity bundle integration integration-long molecule
 
 .PHONY: integration-long
-integration-long: venv
+integration-long: venv ## The long tests, and runs that are killed or misled, on labs of their own
 	@scripts/stage integration-long pytest -q -m long tests/unit tests/integration
+	@scripts/stage faults pytest -q -m long tests/faults

@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the tests that break things on a real platform of six nodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.onprem.platform.tests.faults.platform_lab import PlatformLab
+
+# Faults that stop a run before it changes anything come first, on the bare machines that the plan's test then uses.
+ORDER = ("test_leaks", "test_bad_input", "test_plan_and_secrets", "test_kill")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring this directory's modules into their order; what belongs to other directories stays before them."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: ORDER.index(item.path.stem) + 1 if item.path.parent == here else 0)
+    for item in items:
+        if item.path.parent == here and item.path.stem != "test_leaks":
+            item.add_marker(pytest.mark.long)
+            item.add_marker(pytest.mark.timeout(3600))
+            item.add_marker(pytest.mark.skipif(os.geteuid() != 0, reason="machines need root"))
+
+
+@pytest.fixture(scope="session")
+def laboratory() -> Iterator[Callable[[str], PlatformLab]]:
+    """Give a lab by its name. Only one exists at a time: a new name removes the machines of the one before."""
+    made: dict[str, PlatformLab] = {}
+
+    def get(name: str) -> PlatformLab:
+        if name not in made:
+            for old in list(made):
+                made.pop(old).destroy()
+            lab = made[name] = PlatformLab(name)
+            lab.create()
+        return made[name]
+
+    yield get
+    for lab in made.values():
+        lab.destroy()
