@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ansible_collections.onprem.platform.plugins.module_utils import _vault, _vault_errors
+from ansible_collections.onprem.platform.plugins.module_utils import _kube_portforward, _vault, _vault_errors
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 from ansible_collections.onprem.platform.tests.unit.fakes.kubernetes_api import FakeKubernetes
 from ansible_collections.onprem.platform.tests.unit.fakes.vault_server import ROOT, FakeVault, Fault
@@ -309,6 +309,20 @@ def test_forward_that_fails(cluster, tmp_path):
     with pytest.raises(_vault_errors.VaultConfigurationError, match="kubeconfig"):
         broken = {"kubeconfig": "/nonexistent"}
         forwarded(cluster, tmp_path, url="http://a:8200", retries=0, forward=broken).read("x")
+
+
+def test_forward_without_library_or_server(cluster, vault, tmp_path, monkeypatch):
+    cluster.pods["named"] = ("127.0.0.1", int(vault.url.rsplit(":", 1)[1]))
+    opened = forwarded(cluster, tmp_path, url="http://vault:8200", forward={"pod": "named"})
+    opened.authenticate()
+    assert opened.read("sys/policies/acl/default") and cluster.forwards == [("vault", "named", 8200)]
+    monkeypatch.setattr(_kube_portforward, "websocket", None)
+    with pytest.raises(_vault_errors.VaultConfigurationError, match="websocket-client"):
+        forwarded(cluster, tmp_path, url="http://named:8200", retries=0).read("x")
+    selected = forwarded(cluster, tmp_path, url="http://vault:8200", retries=0, forward={"selector": "app=vault"})
+    cluster.close()
+    with pytest.raises(_vault_errors.VaultConnectionError, match="app=vault cannot be listed"):
+        selected.read("x")
 
 
 def test_service_account_token_for_the_login(cluster, vault, tmp_path):

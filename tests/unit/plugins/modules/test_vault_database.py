@@ -13,6 +13,7 @@ from ansible_collections.onprem.platform.plugins.modules import (
     vault_database_rotate_root,
     vault_mount,
 )
+from ansible_collections.onprem.platform.tests.unit.fakes.vault_server import Fault
 
 connection = vault_database_connection.main
 rotate = vault_database_rotate_root.main
@@ -99,6 +100,14 @@ def test_rotation(call, vault):
     assert not call(rotate, name="shop")["changed"]
     assert call(rotate, name="shop", max_age="30d")["changed"]
     assert call(rotate, name="shop", force=True)["changed"]
+
+
+@pytest.mark.parametrize(("said", "kind"), [("no username found", "configuration"), ("boom", "invalid_request")])
+def test_a_rotation_that_vault_refuses(call, vault, said, kind):
+    call(connection, **WANTED)
+    vault.faults.append(Fault(status=400, body=f'{{"errors": ["{said}"]}}'.encode(), path="rotate-root"))
+    assert call(rotate, name="shop")["failure"]["kind"] == kind
+    assert ROTATED_AT not in vault.state.objects["database/config/shop"]["details"]
 
 
 def test_always_sends_the_password(call, vault):
