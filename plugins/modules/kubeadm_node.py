@@ -33,9 +33,11 @@ attributes:
     details: A node whose files are complete is left alone, unless O(reset_first=true).
 options:
   state:
-    description: Whether the host is part of a cluster.
+    description:
+      - Whether the host is part of a cluster.
+      - V(prepared) only fetches O(images). Hosts that join later do so while another one is initialised.
     type: str
-    choices: [present, absent]
+    choices: [present, prepared, absent]
     default: present
   role:
     description: V(init) makes the cluster on this host; the others join one.
@@ -60,6 +62,13 @@ options:
       - Needed with O(state=present).
     type: list
     elements: dict
+    default: []
+  images:
+    description:
+      - Images that the container runtime fetches with O(state=prepared), as C(registry/repository:tag) or
+        C(registry/repository@digest). What it has already is not fetched again.
+    type: list
+    elements: str
     default: []
   token:
     description: Bootstrap token. Needed to join.
@@ -136,6 +145,13 @@ EXAMPLES = r"""
         kind: JoinConfiguration
         nodeRegistration: {name: w1, criSocket: unix:///run/containerd/containerd.sock}
 
+- name: Fetch images before the node joins
+  onprem.platform.kubeadm_node:
+    state: prepared
+    node_name: w2
+    advertise_address: 192.0.2.22
+    images: ["registry.platform.internal:5000/kube-proxy:v1.36.3"]
+
 - name: Take kubeadm and its remains off the host
   onprem.platform.kubeadm_node:
     state: absent
@@ -160,21 +176,24 @@ phases:
 """
 
 import contextlib
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import _container_images as container_images
 from ..module_utils import _kubeadm_node as node
 from ..module_utils._kubeadm_api import KubeadmError
 from ..module_utils._kubeadm_run import host_lock
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "prepared", "absent"], "default": "present"},
     "role": {"type": "str", "choices": ["init", "control_plane", "worker"], "default": "worker"},
     "node_name": {"type": "str", "required": True},
     "advertise_address": {"type": "str", "required": True},
     "bind_port": {"type": "int", "default": 6443},
     "configuration": {"type": "list", "elements": "dict", "default": []},
+    "images": {"type": "list", "elements": "str", "default": []},
     "token": {"type": "str", "no_log": True},
     "certificate_key": {"type": "str", "no_log": True},
     "server": {"type": "str"},
@@ -205,8 +224,24 @@ def target_of(parameters: dict[str, Any]) -> node.Target:
     )
 
 
+def prepare(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Fetch the images that the host lacks; returns the module's result. Raises KubeadmError."""
+    missing = container_images.missing(parameters["images"])
+    started = time.monotonic()
+    if not check_mode:
+        container_images.fetch(missing, parameters["timeout"])
+    return {
+        "changed": bool(missing),
+        "actions": [f"fetch {image}" if check_mode else f"fetched {image}" for image in missing],
+        "phases": [{"name": "images", "seconds": round(time.monotonic() - started, 1)}],
+        "diff": {"before": "", "after": "".join(f"{image}\n" for image in missing)},
+    }
+
+
 def ensure(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring the host to the wanted state; returns the module's result. Raises KubeadmError."""
+    if parameters["state"] == "prepared":
+        return prepare(parameters, check_mode)
     target = target_of(parameters)
     report = node.Report()
     if parameters["state"] == "absent":
