@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from . import _kubeadm_run as runner
 from ._kubeadm_api import KubeadmError
@@ -14,8 +13,6 @@ from ._kubeadm_api import KubeadmError
 CTR = ("ctr", "--namespace", "k8s.io", "images")
 # The same directory that containerd has as config_path: who serves a registry, and by which authority it is verified.
 HOSTS_DIRECTORY = "/etc/containerd/certs.d"
-# As many at once as kubelets of the platform fetch.
-AT_ONCE = 3
 
 
 def missing(images: Sequence[str]) -> list[str]:
@@ -29,15 +26,11 @@ def missing(images: Sequence[str]) -> list[str]:
 
 
 def fetch(images: Sequence[str], timeout: float) -> None:
-    """Fetch and unpack images, some at once, each in ``timeout`` seconds. Raises KubeadmError for the first failure."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for image, done in zip(images, pool.map(lambda name: _pull(name, timeout), images)):
-            if done.code != 0:
-                raise KubeadmError(
-                    f"{image} cannot be fetched: {done.last_lines(3)}. Look whether the registry answers on this host, "
-                    "and whether the images were copied to it."
-                )
-
-
-def _pull(image: str, timeout: float) -> runner.Run:
-    return runner.run([*CTR, "pull", "--hosts-dir", HOSTS_DIRECTORY, image], timeout)
+    """Fetch and unpack images, one after the other, each in ``timeout`` seconds. Raises KubeadmError."""
+    for image in images:
+        done = runner.run([*CTR, "pull", "--hosts-dir", HOSTS_DIRECTORY, image], timeout)
+        if done.code != 0:
+            raise KubeadmError(
+                f"{image} cannot be fetched: {done.last_lines(3)}. Look whether the registry answers on this host, "
+                "and whether the images were copied to it."
+            )
