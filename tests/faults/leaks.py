@@ -19,6 +19,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
 from ansible_collections.onprem.platform.plugins.module_utils._kube_client import KubeClient
 from ansible_collections.onprem.platform.plugins.module_utils._kube_config import load_connection
 from ansible_collections.onprem.platform.plugins.module_utils._kube_errors import KubeError
@@ -26,7 +29,7 @@ from ansible_collections.onprem.platform.tests.faults.platform_lab import HERE, 
 
 # Shorter text is found by chance.
 SHORTEST = 12
-_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n(.*?)\n-----END", re.DOTALL)
+_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n.*?\n-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 # Parts of Secrets that everybody may read.
 _PUBLIC = re.compile(r"(\.crt|^namespace|^token-id|^description|^expiration|^usage-.*|^auth-extra-groups|^username)$")
 
@@ -49,14 +52,38 @@ def leaked(text: str, secrets: Mapping[str, str]) -> list[str]:
     return sorted(name for name, secret in secrets.items() if any(form in text for form in forms(secret)))
 
 
-def private_key_lines(pem: str, name: str) -> dict[str, str]:
-    """Return each line of the bodies of private keys: output may break, indent or escape them differently."""
+def private_key_lines(text: str, name: str) -> dict[str, str]:
+    """Return each line of a private key's body that holds something private: output may break or indent it differently.
+
+    The rest of a body is the public key, which every certificate shows.
+    """
     found = {}
-    for body in _PEM.findall(pem):
-        for number, line in enumerate(body.splitlines()):
-            if len(line) >= 24:
+    for pem in _PEM.findall(text):
+        lines = pem.splitlines()[1:-1]
+        begin, end = _private_part(pem, base64.b64decode("".join(lines)))
+        position = 0
+        for number, line in enumerate(lines):
+            if position < end and begin < position + len(line) and len(line) >= SHORTEST:
                 found[f"{name} (line {number + 1})"] = line
+            position += len(line)
     return found
+
+
+def _private_part(pem: str, body: bytes) -> tuple[int, int]:
+    """Return where the private part of a key begins and ends, in characters of its Base64 form."""
+    load = serialization.load_ssh_private_key if "OPENSSH" in pem else serialization.load_pem_private_key
+    key = load(pem.encode(), None)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        private = key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")
+        begin, end = body.index(private), body.index(private) + len(private)
+    elif isinstance(key, rsa.RSAPrivateKey):
+        exponent = key.private_numbers().d
+        # All numbers after it are private too.
+        begin, end = body.index(exponent.to_bytes((exponent.bit_length() + 7) // 8, "big")), len(body)
+    else:
+        assert isinstance(key, ed25519.Ed25519PrivateKey), type(key)
+        begin, end = body.index(key.private_bytes_raw()), len(body)
+    return begin * 4 // 3, (end * 4 + 2) // 3
 
 
 def artifact(address: str, authority: Path, server_name: str, repository: str, tag: str) -> str:
@@ -248,17 +275,14 @@ def secrets_of_hosts(lab: PlatformLab) -> dict[str, str]:
 def secrets_of_application(lab: PlatformLab, namespace: str) -> dict[str, str]:
     """Return APP_KEY and the passwords that Vault issued to the application's pods, from their memory volumes."""
     found = {}
-    for pod in lab.objects("pods", "-n", namespace):
-        containers = [one["name"] for key in ("containers", "initContainers") for one in pod["spec"].get(key, [])]
-        if pod["status"]["phase"] != "Running" or "agent" not in containers:
-            continue
+    for pod in lab.objects("pods", "-n", namespace, "--field-selector=status.phase=Running"):
         name = pod["metadata"]["name"]
-        text = lab.kubectl(
-            "exec", "-n", namespace, name, "-c", "agent", "--", "cat", "/vault/secrets/.env", check=False
-        )
-        for key, secret in re.findall(r'^(\w*(?:KEY|PASSWORD)\w*)="?(.*?)"?$', text, re.MULTILINE):
-            if len(secret) >= SHORTEST:
-                found[f"{key} of pod {name}"] = secret
+        for container in {one["name"] for one in pod["spec"]["containers"]} & {"app", "worker"}:
+            command = ("-c", container, "--", "php", "-r", "readfile('/vault/secrets/.env');")
+            text = lab.kubectl("exec", "-n", namespace, name, *command)
+            for key, secret in re.findall(r'^(\w*(?:KEY|PASSWORD)\w*)="?(.*?)"?$', text, re.MULTILINE):
+                if len(secret) >= SHORTEST:
+                    found[f"{key} of pod {name}"] = secret
     return found
 
 

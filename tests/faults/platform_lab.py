@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -123,15 +124,16 @@ class Run:
         return Outcome(code, self.log.read_text(encoding="utf-8", errors="replace"), self.events())
 
     def until(self, condition: Callable[[], bool], what: str, seconds: int = 900) -> None:
-        """Wait until something has come true while the run works; AssertionError when the run ends before."""
+        """Wait until something has come true while the run works; otherwise kill the run and raise AssertionError."""
         deadline = time.monotonic() + seconds
-        while not condition():
-            if self.process.poll() is not None:
-                raise AssertionError(f"The run ended before {what}:\n{self.log.read_text()[-6000:]}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"Not within {seconds} s: {what}; log {self.log}")
-            time.sleep(0.02)
+        try:
+            while not condition():
+                assert self.process.poll() is None, f"The run ended before {what}:\n{self.log.read_text()[-6000:]}"
+                assert time.monotonic() < deadline, f"Not within {seconds} s: {what}; log {self.log}"
+                time.sleep(0.02)
+        except BaseException:
+            self.kill()
+            raise
 
     def until_task(self, name: str, seconds: int = 900) -> None:
         """Wait until a task begins."""
@@ -200,7 +202,7 @@ class PlatformLab:
 
     def when(self, node: str, condition: str, seconds: int = 900) -> Callable[[], bool]:
         """Watch a machine for a shell condition, closely and without a connection for each look."""
-        text = f"timeout {seconds} sh -c 'until {condition}; do sleep 0.02; done'"
+        text = f"timeout {seconds} sh -c {shlex.quote(f'until {condition}; do sleep 0.02; done')}"
         watcher = subprocess.Popen(self.command(node, text), stdin=subprocess.DEVNULL)
 
         def come() -> bool:
