@@ -57,11 +57,11 @@ check: venv ## What site.yml would change now
 	$(PLAYBOOK) playbooks/site.yml --check --diff
 
 .PHONY: status
-status: venv ## Nodes, Flux objects and pods in trouble
-	@scripts/status
+status: venv ## Nodes, Flux objects, Vault's seal, the application's health, pods in trouble
+	@scripts/lab-shell -c "python scripts/lab_report.py status"
 
 .PHONY: shell
-shell: venv ## A shell with KUBECONFIG set for the lab
+shell: venv ## A shell for the lab: KUBECONFIG and VAULT_ADDR set
 	@scripts/lab-shell
 
 .PHONY: clean

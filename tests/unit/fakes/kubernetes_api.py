@@ -13,6 +13,7 @@ import json
 import re
 import socket
 import struct
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,14 @@ from typing import Any
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _BINARY, _CLOSE = 2, 8
+
+
+class _Server(ThreadingHTTPServer):
+    """Prints what went wrong in it, but not that a client went away, as one does that refuses a certificate."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class FakeKubernetes:
@@ -32,7 +41,7 @@ class FakeKubernetes:
         self.tokens: dict[str, str] = {}
         self.forwards: list[tuple[str, str, int]] = []
         self.token_requests: list[dict[str, Any]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
