@@ -65,7 +65,7 @@ shell: venv ## A shell for the lab: KUBECONFIG and VAULT_ADDR set
 	@scripts/lab-shell
 
 .PHONY: clean
-clean: venv ## Remove everything that `make site` made, except the bundle cache
+clean: venv ## Remove everything that `make site` made, except the caches (bundle, machine image)
 	$(PLAYBOOK) playbooks/lab.yml -e lab_state=absent
 	rm -rf .lab .build/tmp
 
