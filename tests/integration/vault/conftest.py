@@ -32,9 +32,9 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dev() -> Iterator[DevVault]:
-    """One development server for all tests that need no cluster."""
+    """One development server for the tests of a file that need no cluster; what they leave in it meets no other file."""
     yield from closing(DevVault)
 
 
