@@ -30,7 +30,7 @@ RESET_LEFTOVERS = (
     "/etc/kubernetes/patches",
     "/etc/kubernetes/tmp",
     "/var/log/kubernetes",
-    "/var/run/cilium",
+    "/run/cilium",
     "/sys/fs/bpf/cilium",
     "/sys/fs/bpf/tc/globals/cilium_*",
     "/run/flannel",
@@ -240,6 +240,7 @@ def remove(target: Target, report: Report, whole_cluster: bool) -> None:
     for pattern in RESET_LEFTOVERS:
         for path in glob.glob(pattern):
             if os.path.isdir(path) and not os.path.islink(path):
+                _unmount(path)  # Cilium keeps a cgroup2 mount below its directory
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
@@ -348,7 +349,7 @@ def _drop_chains(command: str) -> None:
 
 
 def _unmount(directory: str) -> None:
-    """Release mounts that pods left below the kubelet's directory, deepest first."""
+    """Release the mounts below a directory, deepest first."""
     with open("/proc/self/mounts", encoding="utf-8") as stream:
         points = [line.split()[1].encode().decode("unicode_escape") for line in stream]
     for point in sorted((path for path in points if path.startswith(f"{directory}/")), reverse=True):
