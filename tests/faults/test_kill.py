@@ -167,3 +167,19 @@ def test_second_run_changes_nothing(converged: Outcome, lab: PlatformLab) -> Non
     done = lab.play("site")
     assert done.code == 0, done.tail()
     assert done.changes() == []
+
+
+def test_reset_cluster_comes_up_again(converged: Outcome, lab: PlatformLab) -> None:
+    """`reset.yml` takes the cluster off, Cilium's mounts and links included, and stands in no later run's way."""
+    keys = lab.key_file.read_text()
+    done = lab.play("reset", extra={"reset_confirmed": True})
+    assert done.code == 0, done.tail()
+    for node in NODES:
+        assert lab.ssh(node, "ls -A /etc/kubernetes/manifests /var/lib/etcd /run/cilium 2>/dev/null", check=False) == ""
+        assert lab.ssh(node, "ip -oneline link | grep -c cilium || true") == "0"
+    aside = list(lab.key_file.parent.glob(f"{lab.key_file.name}.*"))
+    assert [path.read_text() for path in aside] == [keys]
+    again = lab.play("site")
+    assert again.code == 0, again.tail()
+    assert lab.unready() == []
+    assert lab.vault_status()["sealed"] is False

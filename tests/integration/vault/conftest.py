@@ -34,7 +34,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[DevVault]:
-    """One development server for the tests of a file that need no cluster; what they leave in it meets no other file."""
+    """One development server for the tests of a file that need no cluster; what they leave meets no other file."""
     yield from closing(DevVault)
 
 
