@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the lab's cluster has and how it is: ``lab_report.py summary`` or ``lab_report.py status``.
 
-Runs in the environment of ``scripts/lab-shell``: KUBECONFIG set, the bundle's kubectl on PATH.
+Runs in the environment of ``scripts/lab-shell``: KUBECONFIG and ONPREM_BUNDLE set, the bundle's kubectl
+on PATH.
 """
 
 from __future__ import annotations
@@ -82,8 +83,7 @@ def status() -> None:
 
 def summary() -> None:
     """Print versions, the application's address and how to go on."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onprem-platform" / "bundle"
-    entries = json.loads((Path(os.environ.get("ONPREM_BUNDLE") or default) / "index.json").read_text())["entries"]
+    entries = json.loads((Path(os.environ["ONPREM_BUNDLE"]) / "index.json").read_text())["entries"]
     # Files come last: an image's version may have a suffix of its own, such as etcd's.
     versions = {
         entry["name"]: entry["version"] for kind in ("image", "file") for entry in entries if entry["kind"] == kind
