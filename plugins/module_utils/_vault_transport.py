@@ -8,19 +8,17 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from ._kube_client import KubeClient
 from ._kube_config import Connection, load_connection
 from ._kube_errors import KubeConfigError, KubeError
+from ._kube_pools import forwarding_pools, select_pod
 from ._vault_errors import VaultConfigurationError, VaultConnectionError
 
 try:
     import requests
     from requests.adapters import HTTPAdapter
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-    from urllib3.exceptions import NewConnectionError
 except ImportError:  # hvac needs requests, so the message about hvac covers this one
     HTTPAdapter = object  # type: ignore[misc, assignment]
 
@@ -96,54 +94,10 @@ class ForwardedSockets:
         return self._selected
 
     def _select(self, connection: Connection, selector: str) -> str:
-        path = f"/api/v1/namespaces/{quote(self._forward.namespace, safe='')}/pods"
         try:
-            pods = KubeClient(connection).get(path, {"labelSelector": selector}).get("items") or []
+            return select_pod(KubeClient(connection), self._forward.namespace, selector)
         except KubeError as error:
-            raise VaultConnectionError(f"Pods with labels {selector} cannot be listed: {error}.") from error
-        running = [
-            pod
-            for pod in pods
-            if pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
-        ]
-        if not running:
-            phases = ", ".join(f"{pod['metadata']['name']} {pod['status'].get('phase')}" for pod in pods)
-            raise VaultConnectionError(
-                f"No running pod in {self._forward.namespace} has the labels {selector}: {phases or 'no pod at all'}."
-            )
-
-        def rank(pod: dict[str, Any]) -> tuple[bool, str]:
-            conditions = pod["status"].get("conditions") or []
-            ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
-            return not ready, pod["metadata"]["name"]
-
-        return str(min(running, key=rank)["metadata"]["name"])
-
-
-def _forwarding_pools(sockets: ForwardedSockets) -> dict[str, type]:
-    """Return connection pools whose connections run over forwarded sockets. TLS stays urllib3's own."""
-
-    def new_connection(connection: Any) -> Any:
-        try:
-            return sockets.open(connection.host, connection.port, connection.timeout)
-        except VaultConnectionError as error:
-            raise NewConnectionError(connection, str(error)) from error
-
-    class ForwardedHTTPConnection(HTTPConnection):  # type: ignore[misc]
-        def _new_conn(self) -> Any:
-            return new_connection(self)
-
-    class ForwardedHTTPSConnection(HTTPSConnection):  # type: ignore[misc]
-        def _new_conn(self) -> Any:
-            return new_connection(self)
-
-    class ForwardedHTTPPool(HTTPConnectionPool):  # type: ignore[misc]
-        ConnectionCls = ForwardedHTTPConnection
-
-    class ForwardedHTTPSPool(HTTPSConnectionPool):  # type: ignore[misc]
-        ConnectionCls = ForwardedHTTPSConnection
-
-    return {"http": ForwardedHTTPPool, "https": ForwardedHTTPSPool}
+            raise VaultConnectionError(f"{error}.") from error
 
 
 class _Adapter(HTTPAdapter):  # type: ignore[misc]
@@ -159,7 +113,7 @@ class _Adapter(HTTPAdapter):  # type: ignore[misc]
             options.update(server_hostname=self._server_name, assert_hostname=self._server_name)
         super().init_poolmanager(*arguments, **options)
         if self._sockets:
-            self.poolmanager.pool_classes_by_scheme = _forwarding_pools(self._sockets)
+            self.poolmanager.pool_classes_by_scheme = forwarding_pools(self._sockets.open, VaultConnectionError)
 
 
 def open_session(
