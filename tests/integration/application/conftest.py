@@ -18,7 +18,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import tarfile
 import time
 import urllib.error
 import urllib.parse
@@ -30,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
 
 REPOSITORY = Path(__file__).parents[3]
 IMAGES = REPOSITORY / "roles/bundle/files/images"
@@ -177,38 +178,11 @@ class Database:
         self.sql(f"DROP USER '{credentials['DB_USERNAME']}'@'%';")
 
 
-class BundledImages:
-    """The images of the bundle, unpacked."""
-
-    def __init__(self, directory: Path) -> None:
-        self.layout = directory / "images"
-        if not (self.layout / "index.json").exists():
-            pytest.fail(f"There is no bundle in {directory}: run `make bundle` first.")
-
-    def _json(self, digest: str) -> Any:
-        return json.loads(self._blob(digest).read_text())
-
-    def _blob(self, digest: str) -> Path:
-        return self.layout / "blobs" / digest.replace(":", "/")
-
-    def unpack(self, reference: str, place: Path) -> list[str]:
-        """Write the image's files below the place, and return the command that it runs."""
-        index = json.loads((self.layout / "index.json").read_text())
-        names = {entry["annotations"]["org.opencontainers.image.ref.name"]: entry for entry in index["manifests"]}
-        manifest = self._json(names[reference]["digest"])
-        for layer in manifest["layers"]:
-            # zstd passes on what is not compressed
-            command = ["zstd", "-dcqf", str(self._blob(layer["digest"]))]
-            with (
-                subprocess.Popen(command, stdout=subprocess.PIPE) as unpacked,
-                tarfile.open(fileobj=unpacked.stdout, mode="r|*") as archive,
-            ):
-                archive.extractall(place, filter="fully_trusted")  # noqa: S202 - our own image
-            assert unpacked.returncode == 0
-        config = self._json(manifest["config"]["digest"])["config"]
-        assert config["StopSignal"] == "SIGQUIT"
-        assert config["User"].split(":")[0] not in ("", "0", "root")
-        return [*config.get("Entrypoint", []), *config.get("Cmd", [])]
+def unpack_image(images: BundledImages, reference: str, place: Path) -> list[str]:
+    """Write an image of the application below the place, and return the command that it runs."""
+    config = images.unpack(reference, place)
+    assert config["StopSignal"] == "SIGQUIT"
+    return [*config.get("Entrypoint", []), *config.get("Cmd", [])]
 
 
 @dataclass
@@ -460,8 +434,6 @@ def application(
 ) -> Callable[[str], Application]:
     """Return a function that gives a version: its source with the version's files over it, or the bundle's images."""
     database.sql("DROP DATABASE laravel_demo; CREATE DATABASE laravel_demo CHARACTER SET utf8mb4")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onprem-platform/bundle"
-    bundle = Path(os.environ.get("PLATFORM_BUNDLE_DIRECTORY", cache))
 
     def assemble(version: str) -> Application:
         place = tmp_path_factory.mktemp(f"application-{version}")
@@ -477,7 +449,7 @@ def application(
             "REDIS_PREFIX": f"{request.param}:",
         }
         if request.param == "image":
-            images, root, nginx_root = BundledImages(bundle), place / "root", place / "nginx-root"
+            images, root, nginx_root = BundledImages(bundle_directory()), place / "root", place / "nginx-root"
             made = Application(
                 containers,
                 version,
@@ -486,8 +458,8 @@ def application(
                 secrets_directory,
                 root=root,
                 nginx_root=nginx_root,
-                command=images.unpack(f"laravel-demo:{version}", root),
-                nginx_command=images.unpack(f"laravel-demo-nginx:{version}", nginx_root),
+                command=unpack_image(images, f"laravel-demo:{version}", root),
+                nginx_command=unpack_image(images, f"laravel-demo-nginx:{version}", nginx_root),
             )
         else:
             source = place / "app"
