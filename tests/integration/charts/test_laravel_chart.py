@@ -194,8 +194,9 @@ def test_graceful_replacement(objects):
     for name in ("app", "nginx"):
         pod = templates[f"Deployment/shop-{name}"]["spec"]
         (main,) = pod["containers"]
-        assert main["lifecycle"]["preStop"]["sleep"]["seconds"] == 5
-        assert pod["terminationGracePeriodSeconds"] > 5 + 30
+        drain = main["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert drain == 15
+        assert pod["terminationGracePeriodSeconds"] > drain + 30
         assert main["readinessProbe"]
         assert main["livenessProbe"]["tcpSocket"]
     (probe,) = (c["readinessProbe"] for c in templates["Deployment/shop-app"]["spec"]["containers"])

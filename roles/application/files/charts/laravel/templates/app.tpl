@@ -76,7 +76,7 @@ spec:
             # Requests go on arriving until all nodes know that the pod leaves; then the image's stop signal (SIGQUIT)
             # lets php-fpm end what it has begun.
             preStop:
-              sleep: {seconds: 5}
+              sleep: {seconds: {{ .Values.app.drainSeconds }}}
           {{- include "laravel.containerSecurity" . | nindent 10 }}
           resources: {{- toYaml .Values.app.resources | nindent 12 }}
           {{- include "laravel.mounts" . | nindent 10 }}

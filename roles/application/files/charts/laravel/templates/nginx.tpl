@@ -86,7 +86,7 @@ spec:
           lifecycle:
             # As for php-fpm.
             preStop:
-              sleep: {seconds: 5}
+              sleep: {seconds: {{ .Values.nginx.drainSeconds }}}
           {{- include "laravel.containerSecurity" . | nindent 10 }}
           resources: {{- toYaml .Values.nginx.resources | nindent 12 }}
           volumeMounts:
