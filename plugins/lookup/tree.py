@@ -11,6 +11,7 @@ short_description: Render directories of files and templates into one mapping
 version_added: 0.1.0
 description:
   - Reads every file below the directories. Files that end in C(.j2) are rendered as templates and lose that ending.
+  - A template that renders to nothing but white space is left out. So a file may depend on a condition.
   - A file of a later directory replaces the one with the same path of an earlier directory.
   - The result is what M(onprem.platform.oci_artifact) takes as O(onprem.platform.oci_artifact#module:files).
 author:
@@ -64,7 +65,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                     continue
                 name = path.relative_to(directory).as_posix()
                 if name.endswith(".j2"):
-                    files[name[: -len(".j2")]] = str(template.run([str(path)], variables=variables)[0])
+                    text = str(template.run([str(path)], variables=variables)[0])
+                    if text.strip():
+                        files[name[: -len(".j2")]] = text
                 else:
                     files[name] = path.read_text(encoding="utf-8")
         return [files]

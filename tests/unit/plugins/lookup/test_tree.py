@@ -19,6 +19,8 @@ def test_templates_are_rendered_and_later_directories_win(tmp_path: Path) -> Non
     (first / "app" / "a.yaml").write_text("kept: {{ not_rendered }}\n")
     (first / "app" / "b.yaml").write_text("first\n")
     (second / "app" / "b.yaml.j2").write_text("name: {{ name }}\n")
+    (second / "app" / "c.yaml.j2").write_text("{# a comment #}\n{% if name == 'other' %}\nkind: List\n{% endif %}\n")
+    (second / "app" / "d.yaml").write_text("")
     playbook = tmp_path / "play.yml"
     task = {
         "ansible.builtin.copy": {
@@ -35,4 +37,5 @@ def test_templates_are_rendered_and_later_directories_win(tmp_path: Path) -> Non
     assert json.loads((tmp_path / "out.json").read_text()) == {
         "app/a.yaml": "kept: {{ not_rendered }}\n",
         "app/b.yaml": "name: onprem\n",
+        "app/d.yaml": "",
     }
