@@ -65,9 +65,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                     continue
                 name = path.relative_to(directory).as_posix()
                 if name.endswith(".j2"):
-                    text = str(template.run([str(path)], variables=variables)[0])
-                    if text.strip():
-                        files[name[: -len(".j2")]] = text
+                    text = template.run([str(path)], variables=variables)[0]  # None where nothing was rendered
+                    if text and str(text).strip():
+                        files[name[: -len(".j2")]] = str(text)
                 else:
                     files[name] = path.read_text(encoding="utf-8")
         return [files]
