@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ROLE = REPOSITORY / "roles" / "observability"
 DASHBOARDS = ROLE / "files" / "dashboards"
 RULES = ROLE / "templates" / "rules"
+RELEASES = REPOSITORY / "roles" / "application" / "files" / "releases"
 
 Language = Literal["promql", "logql"]
 Kind = Literal["panel", "variable", "alert", "record"]
@@ -119,11 +120,17 @@ def of_rules(groups: list[Mapping[str, Any]]) -> Iterator[Expression]:
 
 
 def all_expressions(values: Mapping[str, Any] | None = None) -> list[Expression]:
-    """Return every expression once, dashboards first; ``values`` replaces the roles' defaults for the rules."""
+    """Return every expression once: of dashboards, of the platform's rules, of the rules that applications bring.
+
+    ``values`` replaces the roles' defaults for the platform's rules.
+    """
     found: list[Expression] = []
     for path in sorted(DASHBOARDS.glob("*.json")):
         found.extend(of_dashboard(json.loads(path.read_text(encoding="utf-8"))))
     for path in sorted(RULES.glob("*.yml.j2")):
         document = yaml.safe_load(render(path, {**defaults(), **(values or {})}))
         found.extend(of_rules(document["groups"]))
+    for path in sorted(RELEASES.glob("*.yml")):
+        release = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found.extend(of_rules(release.get("prometheusRule", {}).get("groups", [])))
     return list(dict.fromkeys(found))

@@ -6,6 +6,8 @@ An expression of a panel, a variable or a recording rule must return something. 
 long as all is well, so each of its selectors must: Prometheus itself takes the expression apart
 (``/api/v1/parse_query``). The same is asked of the other expressions, because ``or`` can hide a metric that nobody has.
 
+Rules are taken as Prometheus has loaded them, with the thresholds of the site. One that it has not loaded is a failure.
+
 What may be empty is listed in a YAML file with its reason. A key is either
 
 * the name of a metric that need not exist at all, or
@@ -15,6 +17,7 @@ What may be empty is listed in a YAML file with its reason. A key is either
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,12 +81,13 @@ class Server:
         self._session = session
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """Return the ``data`` of an answer.
+        """Return the ``data`` of an answer; parameters go into the body, where long expressions have room.
 
         :raises QueryRefused: the server answered with an error
         :raises requests.ConnectionError: the server cannot be reached
         """
-        answer = self._session.post(f"{self._base}/{path}", data=parameters, timeout=TIMEOUT_SECONDS)
+        method = "POST" if parameters else "GET"
+        answer = self._session.request(method, f"{self._base}/{path}", data=parameters, timeout=TIMEOUT_SECONDS)
         try:
             body = answer.json()
         except ValueError:
@@ -156,8 +160,23 @@ class _Check:
         if not self._loki.get(path, query=expression.text, **extra)["result"]:
             self._empty(expression, "returns nothing", expression.key)
 
+    def loaded_rules(self) -> list[Expression]:
+        """Return the rules that Prometheus evaluates."""
+        groups = self._prometheus.get("rules")["groups"]
+        return [
+            Expression(rule["name"], "alert" if rule["type"] == "alerting" else "record", "promql", rule["query"])
+            for rule in itertools.chain.from_iterable(group["rules"] for group in groups)
+        ]
+
     def run(self, expressions: list[Expression]) -> Result:
         """Check all expressions."""
+        loaded = self.loaded_rules()
+        names = {rule.key for rule in loaded}
+        written = {rule.key: rule for rule in expressions if rule.kind in ("alert", "record")}
+        self.result.failures += [
+            Problem(rule, "Prometheus has not loaded this rule") for key, rule in written.items() if key not in names
+        ]
+        expressions = [item for item in expressions if item.key not in written] + list(dict.fromkeys(loaded))
         known = {expression.key for expression in expressions}
         texts = "\n".join(expression.text for expression in expressions)
         for key in self._allow_empty:
@@ -182,7 +201,7 @@ def check_live(
     expressions: list[Expression] | None = None,
     session: requests.Session | None = None,
 ) -> Result:
-    """Execute every expression of dashboards and rules, or those given.
+    """Execute every expression of dashboards and rules, or those given; rules as Prometheus has loaded them.
 
     ``session`` may carry TLS settings or tokens. Rates need samples of five minutes: servers should have run longer.
 

@@ -73,10 +73,25 @@ def test_every_dashboard_and_rule_file_is_read() -> None:
     assert len(uids) == 9
     assert uids == {item.key.partition(":")[0] for item in found if item.kind == "panel"}
     templates = list(expressions.RULES.glob("*.yml.j2"))
+    templates += list(expressions.RELEASES.glob("*.yml"))
     alerts = {name for path in templates for name in re.findall(r"- alert: (\w+)", path.read_text())}
     assert alerts == {item.key for item in found if item.kind == "alert"}
     # `$1` is label_replace's own.
     assert not [item for item in found if re.search(r"\$[a-z_{]|\[\[|\[%", item.text)]
+
+
+def test_the_rules_of_the_demonstration_are_read() -> None:
+    """Requirement R15 names these."""
+    names = {item.key for item in expressions.all_expressions() if item.kind == "alert"}
+    assert names >= {
+        "QueueBacklogHigh",
+        "QueueStuckReserved",
+        "SmsGatewayDown",
+        "SmsBalanceLow",
+        "HighLoad",
+        "HighMemoryUsage",
+        "UnconfirmedBraceletsHighRatio",
+    }
 
 
 def test_values_replace_the_defaults_in_rules() -> None:

@@ -16,6 +16,7 @@ from dashboards.expressions import Expression
 from dashboards.live import Result, check_live
 
 Answers = dict[tuple[str, str], Any]
+"""(path, query) -> ``data``, an error's text, or raw bytes; ("alerting", name) -> the query of a loaded rule."""
 SERIES = {"resultType": "vector", "result": [{"metric": {}, "value": [0, "1"]}]}
 NOTHING: dict[str, Any] = {"resultType": "vector", "result": []}
 
@@ -32,14 +33,20 @@ def selector(metric: str, **matchers: str) -> dict[str, Any]:
 
 @pytest.fixture
 def servers() -> Iterator[tuple[str, Answers]]:
-    """Yield the address of a server and its answers: (path, query) -> ``data``, an error's text, or raw bytes."""
+    """Yield the address of a server and its answers."""
     answers: Answers = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            query = urllib.parse.parse_qs(body)["query"][0]
-            answer = answers.get((self.path, query), NOTHING)
+            self.answer(answers.get((self.path, urllib.parse.parse_qs(body)["query"][0]), NOTHING))
+
+        def do_GET(self) -> None:
+            assert self.path == "/api/v1/rules"
+            rules = [{"name": name, "type": kind, "query": query} for (kind, name), query in answers.items()]
+            self.answer({"groups": [{"rules": [rule for rule in rules if rule["type"] in ("alerting", "recording")]}]})
+
+        def answer(self, answer: Any) -> None:
             failed = isinstance(answer, str)
             content = {"status": "error", "error": answer} if failed else {"status": "success", "data": answer}
             self.send_response(400 if failed else 200)
@@ -50,14 +57,18 @@ def servers() -> Iterator[tuple[str, Answers]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", answers
     server.shutdown()
     server.server_close()
 
 
 def run(servers: tuple[str, Answers], *items: Expression, **allowed: str) -> Result:
-    url, _ = servers
+    """Check these expressions; the server has loaded the rules among them."""
+    url, answers = servers
+    for item in items:
+        if item.kind == "alert":
+            answers.setdefault(("alerting", item.key), item.text)
     return check_live(url, url, allowed, list(items))
 
 
@@ -114,6 +125,18 @@ def test_alert_whose_matchers_choose_nothing(servers: tuple[str, Answers]) -> No
 def test_allowing_an_expression_does_not_allow_a_missing_metric(servers: tuple[str, Answers]) -> None:
     servers[1][("/api/v1/parse_query", ALERT.text)] = {"lhs": selector("up", job="a")}
     assert reasons(run(servers, ALERT, Down="Only when it is down.")) == ['no metric for {job="a", __name__="up"}']
+
+
+def test_rule_that_is_not_loaded(servers: tuple[str, Answers]) -> None:
+    result = check_live(servers[0], servers[0], {}, [ALERT])
+    assert (result.checked, reasons(result)) == (0, ["Prometheus has not loaded this rule"])
+
+
+def test_rules_are_checked_as_they_are_loaded(servers: tuple[str, Answers]) -> None:
+    """A site's threshold replaces the written one."""
+    servers[1][("alerting", "Down")] = "up < 5"
+    servers[1][("/api/v1/parse_query", "up < 5")] = {"lhs": selector("gone")}
+    assert reasons(run(servers, ALERT)) == ['no metric for {__name__="gone"}']
 
 
 def test_panel_that_returns_nothing_although_its_metrics_exist(servers: tuple[str, Answers]) -> None:
