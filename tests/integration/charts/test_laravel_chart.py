@@ -602,3 +602,24 @@ def test_alerts_of_the_demonstration(helm, released):
         "UnconfirmedBraceletsHighRatio": ("30m", "warning"),
     }
     assert all(rule["annotations"]["summary"] and rule["annotations"]["description"] for rule in rules)
+
+
+def test_a_site_changes_one_threshold(helm, released):
+    site = {name: VALUES[name] for name in ("registry", "vault")}
+    expressions = []
+    for thresholds in ({}, {"queue_size": 20}):
+        values = {**site, "prometheusRule": {"enabled": True, "thresholds": thresholds}}
+        (rule,) = of_kind(documents(helm_template(helm, values, released("1.0.0", "a"))), "PrometheusRule").values()
+        expressions.append({rule["alert"]: rule["expr"] for group in rule["spec"]["groups"] for rule in group["rules"]})
+    production, lab = expressions
+    assert production["QueueBacklogHigh"].endswith("> 100")
+    assert lab["QueueBacklogHigh"].endswith("> 20")
+    assert production["HighMemoryUsage"].endswith("> 130023424")
+    assert {**production, "QueueBacklogHigh": ""} == {**lab, "QueueBacklogHigh": ""}
+
+
+def test_a_threshold_without_value_is_refused(helm):
+    groups = [{"name": "shop", "rules": [{"alert": "A", "expr": "up < [[lowest]]"}]}]
+    result = helm_template(helm, merged(prometheusRule={"enabled": True, "groups": groups}))
+    assert result.returncode != 0
+    assert "no value for [[lowest]]" in result.stderr

@@ -29,5 +29,12 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
-  groups: {{- toYaml .Values.prometheusRule.groups | nindent 4 }}
+  {{- $groups := toYaml .Values.prometheusRule.groups }}
+  {{- range $name, $value := .Values.prometheusRule.thresholds }}
+  {{- $groups = replace (printf "[[%s]]" $name) (toJson $value) $groups }}
+  {{- end }}
+  {{- with regexFind "\\[\\[\\w+\\]\\]" $groups }}
+  {{- fail (printf "prometheusRule.thresholds has no value for %s" .) }}
+  {{- end }}
+  groups: {{- $groups | nindent 4 }}
 {{- end }}
