@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +119,14 @@ def of_rules(groups: list[Mapping[str, Any]]) -> Iterator[Expression]:
             yield Expression(rule[kind], kind, "promql", rule["expr"])
 
 
+def of_release(release: Mapping[str, Any]) -> Iterator[Expression]:
+    """Yield the expressions of an application's rules; the chart replaces ``[[name]]`` by the threshold of that name."""
+    rules = release.get("prometheusRule", {})
+    thresholds = rules.get("thresholds", {})
+    for item in of_rules(rules.get("groups", [])):
+        yield replace(item, text=re.sub(r"\[\[(\w+)\]\]", lambda match: str(thresholds[match.group(1)]), item.text))
+
+
 def all_expressions(values: Mapping[str, Any] | None = None) -> list[Expression]:
     """Return every expression once: of dashboards, of the platform's rules, of the rules that applications bring.
 
@@ -131,6 +139,5 @@ def all_expressions(values: Mapping[str, Any] | None = None) -> list[Expression]
         document = yaml.safe_load(render(path, {**defaults(), **(values or {})}))
         found.extend(of_rules(document["groups"]))
     for path in sorted(RELEASES.glob("*.yml")):
-        release = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found.extend(of_rules(release.get("prometheusRule", {}).get("groups", [])))
+        found.extend(of_release(yaml.safe_load(path.read_text(encoding="utf-8"))))
     return list(dict.fromkeys(found))

@@ -145,10 +145,10 @@ class _Check:
             if self._series(selector.text):
                 continue
             incomplete = True
-            if selector.metric and self._series(selector.metric):
-                self._empty(expression, f"no series for {selector.text}", expression.key)
-            else:
+            if selector.metric and not self._series(selector.metric):
                 self._empty(expression, f"no metric for {selector.text}", selector.metric)
+            else:
+                self._empty(expression, f"no series for {selector.text}", expression.key)
         # An empty selector explains an empty result; it was judged above.
         if not returned and expression.kind != "alert" and not incomplete:
             self._empty(expression, "returns nothing", expression.key)

@@ -67,6 +67,13 @@ def test_rules_have_the_name_of_alert_or_record() -> None:
     ]
 
 
+def test_thresholds_of_a_release_are_filled_in() -> None:
+    rules = [{"alert": "Long", "expr": "queue_size > [[queue_size]]"}]
+    release = {"prometheusRule": {"thresholds": {"queue_size": 100}, "groups": [{"name": "g", "rules": rules}]}}
+    assert [item.text for item in expressions.of_release(release)] == ["queue_size > 100"]
+    assert list(expressions.of_release({})) == []
+
+
 def test_every_dashboard_and_rule_file_is_read() -> None:
     found = expressions.all_expressions()
     uids = {json.loads(path.read_text())["uid"] for path in expressions.DASHBOARDS.glob("*.json")}
