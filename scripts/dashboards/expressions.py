@@ -120,7 +120,7 @@ def of_rules(groups: list[Mapping[str, Any]]) -> Iterator[Expression]:
 
 
 def of_release(release: Mapping[str, Any]) -> Iterator[Expression]:
-    """Yield the expressions of an application's rules; the chart replaces ``[[name]]`` by the threshold of that name."""
+    """Yield the expressions of an application's rules; the chart replaces ``[[name]]`` by that threshold."""
     rules = release.get("prometheusRule", {})
     thresholds = rules.get("thresholds", {})
     for item in of_rules(rules.get("groups", [])):
