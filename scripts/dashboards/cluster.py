@@ -100,10 +100,11 @@ def dashboard() -> Dashboard:
                     ),
                     b.graph(
                         "Requested share of capacity",
-                        "What containers request of what nodes can allot. Above 100 % nothing new is scheduled.",
+                        "What containers request of what nodes can allot. At 100 % nothing new is scheduled.",
                         "percentunit",
                         b.query(
-                            'sum by (resource) (kube_pod_container_resource_requests{resource=~"cpu|memory"})'
+                            'sum by (resource) (kube_pod_container_resource_requests{resource=~"cpu|memory"}'
+                            ' and on (namespace, pod) kube_pod_status_phase{phase=~"Pending|Running"} == 1)'
                             ' / sum by (resource) (kube_node_status_allocatable{resource=~"cpu|memory"})',
                             "{{resource}}",
                         ),
@@ -113,7 +114,7 @@ def dashboard() -> Dashboard:
                         "Restarts in the last hour",
                         "Containers that started again, most first. A restart that repeats is a crash loop.",
                         "short",
-                        f"sort_desc(increase(kube_pod_container_status_restarts_total{{{STATE}}}[1h]) >= 0)",
+                        f"topk(20, increase(kube_pod_container_status_restarts_total{{{STATE}}}[1h]))",
                         ["namespace", "pod", "container"],
                         value="Restarts",
                         thresholds=((1, "orange"), (3, "red")),

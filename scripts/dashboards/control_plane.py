@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from . import build as b
 
-API = 'job="apiserver", node=~"$node"'
+API = 'job="apiserver"'
 ETCD = 'job="etcd", node=~"$node"'
 
 
@@ -101,8 +101,8 @@ def dashboard() -> Dashboard:
                         "Requests that are being served.",
                         "short",
                         b.query(
-                            f"sum by (node, request_kind) (apiserver_current_inflight_requests{{{API}}})",
-                            "{{node}} {{request_kind}}",
+                            f"sum by (instance, request_kind) (apiserver_current_inflight_requests{{{API}}})",
+                            "{{instance}} {{request_kind}}",
                         ),
                     ),
                     b.listing(
@@ -176,5 +176,5 @@ def dashboard() -> Dashboard:
                 ],
             ),
         ],
-        [b.variable("node", "Node", 'label_values(up{job="apiserver"}, node)')],
+        [b.variable("node", "etcd member", 'label_values(up{job="etcd"}, node)')],
     )
