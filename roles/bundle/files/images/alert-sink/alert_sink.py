@@ -181,6 +181,9 @@ class MailServer(SMTP):  # type: ignore[misc]
     """The SMTP protocol of one connection; refuses connections beyond the bound."""
 
     open = 0
+    # As all mail servers ask; clients, Alertmanager among them, refuse the library's own words.
+    AuthLoginUsernameChallenge = "Username:"
+    AuthLoginPasswordChallenge = "Password:"
 
     def connection_made(self, transport: Any) -> None:
         """Count a new connection; STARTTLS brings one that is counted already."""
