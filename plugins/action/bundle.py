@@ -72,7 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             _show_notices(results)
         before = "".join(f"{_line(result)}\n" for result in results if result.action == "present")
         before += "".join(f"{identity}\n" for identity in obsolete)
-        after = "".join(f"{_line(result)}\n" for result in results)
+        after = "".join(f"{_line(result)}\n" for result in results if result.action != "left_out")
         return {
             "changed": outcome.changed,
             "directory": arguments["directory"],
@@ -111,16 +111,24 @@ def _line(result: Result) -> str:
 
 
 def _summary(results: list[Result], check_mode: bool) -> str:
-    made = [result for result in results if result.action != "present"]
+    made = [result for result in results if result.pending]
+    left_out = [result for result in results if result.action == "left_out"]
     verb = "to make" if check_mode else "made"
     total = human_size(sum(result.size for result in results))
-    return f"{len(results)} artefacts, {total}, {len(made)} {verb}."
+    text = f"{len(results) - len(left_out)} artefacts, {total}, {len(made)} {verb}."
+    return " ".join([text, *(f"{_left_out(result)}." for result in left_out)])
+
+
+def _left_out(result: Result) -> str:
+    return f"Left out: {result.kind} {result.name} {result.version}: {result.reason}"
 
 
 def _show_notices(results: list[Result]) -> None:
-    """Show what a user must know: binding licences, and what is not as upstream publishes it."""
+    """Show what a user must know: what is left out, binding licences, and what is not as upstream publishes it."""
     for result in results:
-        if result.notice:
+        if result.action == "left_out":
+            display.display(_left_out(result))
+        elif result.notice:
             display.display(f"licence of {result.name} {result.version}: {result.licence}. {result.notice}")
     differing: dict[tuple[str, ...], list[str]] = {}
     for result in results:

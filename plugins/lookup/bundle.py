@@ -35,6 +35,12 @@ options:
   version:
     description: Version, for an image that the bundle has in several.
     type: str
+  missing_ok:
+    description:
+      - Give an empty mapping for a name that the bundle does not have, instead of failing.
+      - For artefacts that the lock calls optional, such as the image of Grafana.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -47,11 +53,18 @@ EXAMPLES = r"""
     src: "{{ lookup('onprem.platform.bundle', 'file', 'kubectl').absolute_path }}"
     dest: /usr/local/bin/kubectl
     mode: "0755"
+
+- name: Do something only where the bundle has an optional image
+  ansible.builtin.debug:
+    msg: "{{ __grafana.reference }}"
+  vars:
+    __grafana: "{{ lookup('onprem.platform.bundle', 'image', 'grafana', missing_ok=true) }}"
+  when: __grafana | length > 0
 """
 
 RETURN = r"""
 _raw:
-  description: One entry of the index for each name.
+  description: One entry of the index for each name; an empty mapping for an absent one with O(missing_ok=true).
   type: list
   elements: dict
   contains:
@@ -99,7 +112,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ..plugin_utils._bundle_common import BundleError
-from ..plugin_utils._bundle_index import DIRECTORIES, Entry, Index
+from ..plugin_utils._bundle_index import DIRECTORIES, Entry, Index, MissingEntryError
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -119,7 +132,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         try:
             index = Index(directory)
             if names:
-                entries = [index.find(kind, name, version) for name in names]
+                entries = [_find(index, kind, name, version, self.get_option("missing_ok")) for name in names]
             else:
                 entries = [entry for entry in index.entries if entry["kind"] == kind]
         except BundleError as error:
@@ -127,7 +140,18 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         return [_located(index, entry, registry and self._templar.template(registry)) for entry in entries]
 
 
+def _find(index: Index, kind: str, name: str, version: str | None, missing_ok: bool) -> Entry:
+    try:
+        return index.find(kind, name, version)
+    except MissingEntryError:
+        if missing_ok:
+            return {}
+        raise
+
+
 def _located(index: Index, entry: Entry, registry: str | None) -> Entry:
+    if not entry:
+        return {}
     located = {**entry, "absolute_path": str(index.path(entry).resolve())}
     if entry["kind"] == "image" and registry:
         name = f"{registry}/{entry['repository']}"

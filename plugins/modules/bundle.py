@@ -37,6 +37,7 @@ options:
   names:
     description:
       - Only these artefacts, by name or V(kind/name); all others stay as they are. Without it, all of them.
+      - What the lock calls optional is left out when it can be neither built nor downloaded. Named here, it fails then.
     type: list
     elements: str
     default: []
@@ -134,10 +135,14 @@ entries:
       sample: source
     action:
       description:
-        - C(present) when nothing was to do, C(cache) when it was taken from the cache, C(build) or C(download)
-          otherwise.
+        - C(present) when nothing was to do, C(cache) when it was taken from the cache, C(left_out) when the lock
+          calls it optional and it can be neither built nor downloaded, C(build) or C(download) otherwise.
       type: str
       sample: build
+    reason:
+      description: Why it is left out; empty for all others.
+      type: str
+      sample: ""
     notice:
       description: What the licence asks of a user.
       type: str
@@ -162,7 +167,7 @@ compiled:
   elements: str
   sample: [kubeadm]
 obsolete:
-  description: Artefacts that the lock no longer has and that are removed from the bundle.
+  description: Artefacts that are removed from the bundle, because the lock has them no longer or they are left out.
   returned: success
   type: list
   elements: str

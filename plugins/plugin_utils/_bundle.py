@@ -28,7 +28,9 @@ _COUNTED = {"present": "present", "cache": "from the cache", "download": "to dow
 class Result:
     """What the bundle has, or would have, of one artefact of the lock.
 
-    :ivar action: ``present`` (nothing to do), ``cache`` (taken from the cache), ``build`` or ``download``.
+    :ivar action: ``present`` (nothing to do), ``cache`` (taken from the cache), ``build``, ``download``, or
+        ``left_out`` (optional, and not to be had here).
+    :ivar reason: why it is left out.
     :ivar size: bytes; 0 as long as it is not known.
     :ivar seconds: what making it took in this run.
     """
@@ -43,6 +45,12 @@ class Result:
     differs_from_upstream: list[str] = field(default_factory=list)
     size: int = 0
     seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether there is something to make."""
+        return self.action not in ("present", "left_out")
 
 
 @dataclass
@@ -50,7 +58,7 @@ class Outcome:
     """What a run did, or would do.
 
     :ivar results: one for each wanted artefact, in the order of making.
-    :ivar obsolete: what was removed because the lock does not have it.
+    :ivar obsolete: what was removed because the lock does not have it, or has it in another form that is left out.
     :ivar compiled: programs that were built, which takes compilers, time and disk.
     """
 
@@ -92,7 +100,8 @@ class Bundle:
 
         :param names: ``name`` or ``kind/name`` of artefacts, all when empty.
         :returns: every wanted artefact in the order of making, with what it needs.
-        :raises BundleError: an unknown name, or upstream files that nobody has pinned.
+        :raises BundleError: an unknown name, or upstream files that nobody has pinned. What is optional is then left
+            out, unless it is asked for by name.
         """
         known = {name for a in self.lock.artefacts for name in (a.name, f"{a.kind}/{a.name}")}
         unknown = sorted(set(names) - known)
@@ -103,7 +112,9 @@ class Bundle:
         self.workshop.recorded_go_version = index.go_version
         order = list(self.kinds)
         wanted = [a for a in self.lock.artefacts if not names or {a.name, f"{a.kind}/{a.name}"} & set(names)]
-        steps = [(a, self._compare(index, a)) for a in sorted(wanted, key=lambda a: order.index(a.kind))]
+        steps = [
+            (a, self._compare(index, a, asked=bool(names))) for a in sorted(wanted, key=lambda a: order.index(a.kind))
+        ]
         unpinned = [a.address for a, result in steps if result.action == "download" and a.has_upstream and not a.pinned]
         if unpinned and not self.upstream.trust_on_first_use:
             raise BundleError(
@@ -114,7 +125,7 @@ class Bundle:
             )
         return steps
 
-    def _compare(self, index: Index, artefact: Artefact) -> Result:
+    def _compare(self, index: Index, artefact: Artefact, asked: bool) -> Result:
         kind, entries = self.kinds[artefact.kind], index.of(artefact.identity)
         if entries and all(kind.intact(index, entry) for entry in entries):
             producer, recipe = entries[0]["producer"], entries[0]["recipe"]
@@ -127,18 +138,30 @@ class Bundle:
         producer = self.workshop.choose(artefact)
         if kind.cached(artefact, producer):
             return _result(artefact, producer, "cache")
+        reason = "" if asked or not artefact.optional else self._why_not(artefact)
+        if reason:
+            return dataclasses.replace(_result(artefact, producer, "left_out"), reason=reason)
         fetched = producer == "upstream" or artefact.kind == "package"
         return _result(artefact, producer, "download" if fetched else "build")
 
-    def obsolete(self, names: Sequence[str] = ()) -> list[str]:
-        """Return what the bundle has and the lock does not; nothing when only some artefacts are asked for."""
-        wanted = {artefact.identity for artefact in self.lock.artefacts}
+    def _why_not(self, artefact: Artefact) -> str:
+        """Return why an artefact without a recipe cannot be had now; nothing when it can."""
+        if not artefact.pinned and not self.upstream.trust_on_first_use:
+            return f"it cannot be built, and there is no checksum for {artefact.address}; add one to the pins file"
+        if not self.upstream.reachable(artefact.address):
+            return f"it cannot be built, and the server of {artefact.address} does not answer"
+        return ""
+
+    def obsolete(self, steps: Sequence[tuple[Artefact, Result]], names: Sequence[str] = ()) -> list[str]:
+        """Return what the bundle has and is not to have; nothing when only some artefacts are asked for."""
+        wanted = {artefact.identity for artefact, result in steps if result.action != "left_out"}
         return [] if names else sorted({entry["artefact"] for entry in Index(self.directory).entries} - wanted)
 
     def preview(self, names: Sequence[str] = ()) -> Outcome:
         """Return what :meth:`fill` would do."""
-        steps, obsolete = self.plan(names), self.obsolete(names)
-        todo = [(artefact, result) for artefact, result in steps if result.action != "present"]
+        steps = self.plan(names)
+        obsolete = self.obsolete(steps, names)
+        todo = [(artefact, result) for artefact, result in steps if result.pending]
         compiled = _programs(self._needed(todo))
         return Outcome(bool(todo or obsolete), [result for _artefact, result in steps], obsolete, compiled)
 
@@ -154,7 +177,7 @@ class Bundle:
             steps = self.plan(names)
             index = Index(self.directory)
             index.platform = self.lock.platform
-            todo = [(artefact, result) for artefact, result in steps if result.action != "present"]
+            todo = [(artefact, result) for artefact, result in steps if result.pending]
             self._announce(steps)
             changed = False
             position = 0
@@ -181,7 +204,7 @@ class Bundle:
             for artefact, result in steps:
                 if result.action == "present":
                     index.replace(artefact.identity, [{**e, **_told(result)} for e in index.of(artefact.identity)])
-            obsolete = self.obsolete(names)
+            obsolete = self.obsolete(steps, names)
             for identity in obsolete:
                 index.replace(identity, [])
             if not names and (self.directory / "images").exists():
@@ -194,7 +217,8 @@ class Bundle:
         counts = {action: sum(r.action == action for _a, r in steps) for action in ("present", "cache", "download")}
         counts["build"] = sum(result.action == "build" for _artefact, result in steps)
         text = ", ".join(f"{count} {_COUNTED[action]}" for action, count in counts.items())
-        self.report(f"bundle {self.directory}: {len(steps)} artefacts: {text}")
+        total = sum(result.action != "left_out" for _artefact, result in steps)
+        self.report(f"bundle {self.directory}: {total} artefacts: {text}")
 
     def _item(self, artefact: Artefact, result: Result) -> str | None:
         return str(artefact.source["item"]) if result.producer == "source" and "item" in artefact.source else None
@@ -257,7 +281,9 @@ class Bundle:
         index = Index(self.directory)
         has = {entry["artefact"] for entry in index.entries}
         missing = [
-            f"{a.identity}: the lock has it, the bundle does not" for a in self.lock.artefacts if a.identity not in has
+            f"{a.identity}: the lock has it, the bundle does not"
+            for a in self.lock.artefacts
+            if a.identity not in has and not a.optional
         ]
         versions = {a.identity: a.version for a in self.lock.artefacts if a.kind != "package"}
         other = [

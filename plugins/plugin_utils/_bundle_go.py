@@ -20,7 +20,7 @@ from typing import Any
 
 from ._bundle_cache import Cache, CachedObject, remove_tree
 from ._bundle_common import BundleError, Report, human_size, key_of, run_tool, tree_digests
-from ._bundle_lock import Component, Program, Tree
+from ._bundle_lock import Component, Edit, Program, Tree
 
 GO_ENVIRONMENT = {"GOOS": "linux", "GOARCH": "amd64", "GOAMD64": "v1", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
@@ -159,6 +159,9 @@ class _Session:
         shutil.copytree(answer["Dir"], target)
         for edit in component.edits:
             path = target / edit.path
+            if edit.old is None:
+                self._add_file(path, edit)
+                continue
             text = path.read_text(encoding="utf-8")
             found = text.count(edit.old)
             if found != 1:
@@ -168,6 +171,17 @@ class _Session:
                 )
             path.chmod(0o644)
             path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+    def _add_file(self, path: Path, edit: Edit) -> None:
+        """Make a file that the module lacks; its directories are as read-only as the module cache made them."""
+        if path.exists():
+            raise BundleError(
+                f"{self.component.name}: the edit makes {edit.path}, which the module has. Review the edit."
+            )
+        for parent in (parent for parent in reversed(path.parents) if parent.is_relative_to(self.module / "src")):
+            parent.mkdir(exist_ok=True)
+            parent.chmod(0o755)
+        path.write_text(edit.new, encoding="utf-8")
 
     def produce(self, item: Program | Tree) -> CachedObject:
         """Build one item and put it into the cache."""

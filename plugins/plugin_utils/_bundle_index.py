@@ -28,6 +28,10 @@ DIRECTORIES = {"file": "files", "chart": "charts", "manifest": "manifests", "pac
 Entry = dict[str, Any]
 
 
+class MissingEntryError(BundleError):
+    """The bundle has nothing of that kind and name."""
+
+
 class Index:
     """The entries of one bundle directory."""
 
@@ -64,14 +68,17 @@ class Index:
     def find(self, kind: str, name: str, version: str | None = None) -> Entry:
         """Return one entry by kind and name; images also by their version when a name has several.
 
-        :raises BundleError: none or several.
+        :raises MissingEntryError: none.
+        :raises BundleError: several.
         """
         found = [e for e in self.entries if e["kind"] == kind and e["name"] == name]
         if version is not None:
             found = [entry for entry in found if entry["version"] == version]
         wanted = f"{kind} {name}" + (f" {version}" if version else "")
         if not found:
-            raise BundleError(f"The bundle {self.directory} has no {wanted}. Fill it with onprem.platform.bundle.")
+            raise MissingEntryError(
+                f"The bundle {self.directory} has no {wanted}. Fill it with onprem.platform.bundle."
+            )
         if len(found) > 1:
             versions = ", ".join(entry["version"] for entry in found)
             raise BundleError(f"The bundle {self.directory} has {wanted} in several versions ({versions}): name one.")

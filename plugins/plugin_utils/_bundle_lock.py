@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,10 +28,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Edit:
-    """One replacement in a copied module: ``old`` must occur exactly once in the file."""
+    """One replacement in a copied module: ``old`` must occur exactly once; None makes a file that is not there."""
 
     path: str
-    old: str
+    old: str | None
     new: str
 
 
@@ -102,6 +102,7 @@ class Artefact:
     :ivar source: the recipe; its keys depend on the kind.
     :ivar kustomize: directories of the source tree that a manifest is rendered from.
     :ivar notice: what the licence asks of a user; shown by every run.
+    :ivar optional: the platform works without it, so it is left out where it can be neither built nor downloaded.
     """
 
     kind: str
@@ -118,6 +119,7 @@ class Artefact:
     distribution: str = ""
     kustomize: tuple[str, ...] = ()
     notice: str = ""
+    optional: bool = False
 
     @property
     def identity(self) -> str:
@@ -250,6 +252,8 @@ def _component(directory: Path, name: str, values: Mapping[str, Any]) -> Compone
     if (wrapper / "edits.yml").is_file():
         listed = _read_yaml(wrapper / "edits.yml").get("edits") or []
         edits = tuple(_make(Edit, f"{where}: edits.yml", edit) for edit in listed)
+    for edit in edits:
+        _check_relative(f"{where}: edits.yml", edit.path)
     programs = {n: _make(Program, f"program {n}", v, name=n) for n, v in (values.get("programs") or {}).items()}
     trees = {n: Tree(n, tuple(paths)) for n, paths in (values.get("trees") or {}).items()}
     for program in programs.values():
@@ -262,6 +266,7 @@ def _component(directory: Path, name: str, values: Mapping[str, Any]) -> Compone
             _check_relative(f"tree {tree.name}", relative)
     rest = {k: v for k, v in values.items() if k not in ("programs", "trees")}
     component = _make(Component, where, rest, name=name, edits=edits, programs=programs, trees=trees)
+    _check_texts(where, component.differs_from_upstream)
     if edits and not component.copy_sum:
         raise BundleError(f"{where}: edits.yml needs copy_sum, the checksum of the module that it edits.")
     return component
@@ -269,7 +274,7 @@ def _component(directory: Path, name: str, values: Mapping[str, Any]) -> Compone
 
 def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Artefact:
     where = f"{kind} {values.get('name', values)!r}" if isinstance(values, dict) else f"{kind} {values!r}"
-    keys = {"name", "version", "licence", "upstream", "source", "differs_from_upstream", "notice"}
+    keys = {"name", "version", "licence", "upstream", "source", "differs_from_upstream", "notice", "optional"}
     keys |= {"image": {"repository", "tag"}, "manifest": {"kustomize"}, "package": {"distribution"}}.get(kind, set())
     _known(where, values, keys)
     for required in ("name", "version", "licence"):
@@ -278,6 +283,7 @@ def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Ar
     _check_name(where, values["name"])
     source = dict(values.get("source") or {})
     differs = list(values.get("differs_from_upstream") or [])
+    _check_texts(where, differs)
     for component in components.values():
         # Trees are the module's files as they are; only programs differ.
         if set(component.programs) & set(_inputs(source)):
@@ -306,7 +312,12 @@ def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Ar
             _check_relative(where, relative)
     if not source and not upstream:
         raise BundleError(f"{where}: has neither upstream nor source.")
-    return Artefact(kind, values["name"], values["version"], values["licence"], notice=values.get("notice", ""), **more)
+    more |= {"notice": values.get("notice", ""), "optional": values.get("optional", False)}
+    if not isinstance(more["optional"], bool) or (more["optional"] and source):
+        raise BundleError(
+            f"{where}: optional is true or false, and only for what has no source: the rest can be built."
+        )
+    return Artefact(kind, values["name"], values["version"], values["licence"], **more)
 
 
 def _inputs(source: Mapping[str, Any]) -> list[str]:
@@ -323,6 +334,12 @@ def _check_name(where: str, name: str) -> None:
 def _check_relative(where: str, path: str) -> None:
     if path.startswith("/") or ".." in Path(path).parts:
         raise BundleError(f"{where}: {path!r} must be a path inside the module.")
+
+
+def _check_texts(where: str, differences: Iterable[Any]) -> None:
+    for difference in differences:
+        if not isinstance(difference, str):
+            raise BundleError(f"{where}: differs_from_upstream has {difference!r}, which is no text; quote it.")
 
 
 def _check_hash(where: str, value: str | None) -> None:

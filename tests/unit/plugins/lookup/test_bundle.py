@@ -60,6 +60,10 @@ def test_entries_places_and_errors(directory: Path) -> None:
             "elsewhere": lookup
             + f"'image', 'demo', version='1.0', bundle_directory='{directory}', registry='r:1').image",
             "absent": lookup + "'file', 'helm')",
+            "optional": lookup + "'image', 'grafana', missing_ok=true)",
+            "optional_there": lookup + "'file', 'kubectl', missing_ok=true).version",
+            "optional_ambiguous": lookup + "'image', 'demo', missing_ok=true)",
+            "optional_among": "query('onprem.platform.bundle', 'file', 'helm', 'kubectl', missing_ok=true)",
             "ambiguous": lookup + "'image', 'demo')",
             "unknown": lookup + "'program', 'kubectl')",
         },
@@ -73,5 +77,8 @@ def test_entries_places_and_errors(directory: Path) -> None:
     assert [entry["version"] for entry in found["images"]] == ["1.0", "2.0"]
     assert found["elsewhere"] == f"r:1/demo@{DIGEST}"
     assert "has no file helm. Fill it with onprem.platform.bundle" in found["absent"]
+    assert (found["optional"], found["optional_there"]) == ({}, "v1")
+    assert "several versions (1.0, 2.0): name one" in found["optional_ambiguous"]
+    assert [entry.get("name") for entry in found["optional_among"]] == [None, "kubectl"]
     assert "several versions (1.0, 2.0): name one" in found["ambiguous"]
     assert "The first term must be a kind: file, chart, manifest, package, image." in found["unknown"]

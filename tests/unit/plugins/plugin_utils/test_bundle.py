@@ -18,7 +18,7 @@ from ansible_collections.onprem.platform.plugins.plugin_utils import _bundle_go
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle import Bundle
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_cache import Cache
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
-from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_index import Index
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_index import Index, MissingEntryError
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_kinds import package_chart
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_lock import load_lock, read_pins
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_upstream import Upstream
@@ -210,7 +210,7 @@ def test_what_the_lock_drops_leaves_the_bundle(site: Site) -> None:
     site.fill()
     site.lock["files"] = site.lock["files"][:1]
     site.lock["images"] = site.lock["images"][:1]
-    assert site.bundle().obsolete() == ["file/runc", "image/app:2.0"]
+    assert site.bundle().preview().obsolete == ["file/runc", "image/app:2.0"]
     assert site.fill()[0]
     assert not (site.directory / "files" / "runc").exists()
     assert site.bundle().verify() == []
@@ -241,6 +241,66 @@ def test_unpinned_is_refused_at_once_with_every_address(site: Site) -> None:
     with pytest.raises(BundleError, match=r"no checksum in the lock and no pin(.|\n)*kubectl(.|\n)*runc"):
         site.fill(producer="upstream")
     assert site.fake.requests == []
+
+
+def add_optional(site: Site) -> str:
+    """Add an image that has no recipe and no checksum, and that the platform works without; return its digest."""
+    site.add_image("extra", "3.0", [b"extra layer"])
+    digest = str(site.lock["images"][-1]["upstream"].pop("digest"))
+    site.lock["images"][-1] |= {"optional": True, "notice": "Mind its licence."}
+    return digest
+
+
+def test_optional_without_checksum_is_left_out_with_the_reason(site: Site) -> None:
+    add_optional(site)
+    outcome = site.bundle().fill()
+    extra = outcome.results[-1]
+    assert (extra.name, extra.action, extra.size) == ("extra", "left_out", 0)
+    assert "cannot be built, and there is no checksum for" in extra.reason
+    assert f"{site.fake.base}/extra:3.0; add one to the pins file" in extra.reason
+    assert site.fill() == (False, {**dict.fromkeys(ALL, "present"), "image/extra:3.0": "left_out"})
+    assert site.bundle().preview().changed is False
+    assert site.bundle().verify() == []
+    with pytest.raises(MissingEntryError):
+        Index(site.directory).find("image", "extra")
+
+
+def test_optional_that_is_asked_for_by_name_fails(site: Site) -> None:
+    add_optional(site)
+    with pytest.raises(BundleError, match=r"extra:3\.0\nAdd their published checksums"):
+        site.fill("extra")
+
+
+def test_optional_with_a_pin_is_downloaded_and_leaves_with_it(site: Site) -> None:
+    digest = add_optional(site)
+    pins = site.root / "pins.yml"
+    pins.write_text(yaml.safe_dump({f"{site.fake.base}/extra:3.0": digest}), encoding="utf-8")
+    assert site.fill()[1]["image/extra:3.0"] == "download"
+    assert Index(site.directory).find("image", "extra")["notice"] == "Mind its licence."
+    assert site.fill() == (False, dict.fromkeys((*ALL, "image/extra:3.0"), "present"))
+    pins.unlink()
+    outcome = site.bundle().preview()
+    assert (outcome.changed, outcome.obsolete) == (True, ["image/extra:3.0"])
+    assert site.bundle().fill().obsolete == ["image/extra:3.0"]
+    assert [entry for entry in Index(site.directory).entries if entry["name"] == "extra"] == []
+    assert site.bundle().verify() == []
+
+
+def test_optional_whose_server_does_not_answer_is_left_out(site: Site) -> None:
+    site.lock["images"].append(
+        {
+            "name": "extra",
+            "version": "3.0",
+            "licence": "MIT",
+            "upstream": {"reference": "http://127.0.0.1:9/extra:3.0", "digest": "sha256:" + "a" * 64},
+            "optional": True,
+        }
+    )
+    extra = site.bundle().fill().results[-1]
+    assert (extra.action, extra.reason.rpartition("the server of ")[2]) == (
+        "left_out",
+        "http://127.0.0.1:9/extra:3.0 does not answer",
+    )
 
 
 def test_trust_on_first_use_fills_the_pins_for_the_next_run(site: Site) -> None:

@@ -172,9 +172,42 @@ def test_edit_that_does_not_fit_once_is_refused(builder: GoBuilder, downloads: P
         builder.build(edited, [TOOL])
 
 
+def test_edit_makes_a_file_that_the_module_lacks(builder: GoBuilder, sources: Path, downloads: Path) -> None:
+    """As for a program that embeds files which its published module does not carry."""
+    go_mod = sources / "tool" / "go.mod"
+    go_mod.write_text(go_mod.read_text(encoding="utf-8").replace("./module", "./src"), encoding="utf-8")
+    embedding = (
+        MAIN.replace("main\n", 'main\n\nimport _ "embed"\n', 1)
+        .replace('= "unset"', "string")
+        .replace("var version", "//go:embed page/text.txt\nvar version")
+    )
+    (downloads / "main.go").chmod(0o644)
+    (downloads / "main.go").write_text(embedding, encoding="utf-8")
+    downloads.chmod(0o555)
+    component = dataclasses.replace(
+        COMPONENT, ldflags=(), copy_sum="h1:right", edits=(Edit("page/text.txt", None, "embedded"),)
+    )
+    program = dataclasses.replace(TOOL, prints="tool embedded")
+    assert builder.build(component, [program])["tool"].meta["size"] > 0
+    assert not (downloads / "page").exists()
+    there = dataclasses.replace(component, tags=("other",), edits=(Edit("main.go", None, "x"),))
+    with pytest.raises(BundleError, match=r"makes main\.go, which the module has"):
+        builder.build(there, [program])
+
+
 def test_copied_module_with_another_checksum_is_refused(builder: GoBuilder, downloads: Path) -> None:
     with pytest.raises(BundleError, match="checksum is h1:right, the lock says h1:wrong"):
         builder.build(dataclasses.replace(COMPONENT, copy_sum="h1:wrong"), [TOOL])
+
+
+def test_wrapper_module_may_hold_the_program_itself(builder: GoBuilder, sources: Path) -> None:
+    (sources / "tool" / "main.go").write_text(MAIN.replace("unset", "of the wrapper"), encoding="utf-8")
+    program = dataclasses.replace(TOOL, package="example.org/wrapper", prints="tool of the wrapper")
+    component = dataclasses.replace(COMPONENT, ldflags=())
+    key = builder.key(component, program)
+    assert builder.build(component, [program])["tool"].meta["size"] > 0
+    (sources / "tool" / "main.go").write_text(MAIN, encoding="utf-8")
+    assert builder.key(component, program) != key, "a changed source is a changed recipe"
 
 
 def test_tree_and_c_program_come_from_the_module(builder: GoBuilder, downloads: Path) -> None:
