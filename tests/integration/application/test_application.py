@@ -193,6 +193,37 @@ def test_metrics_of_the_alert_table(served_1):
     assert "app_scheduler_last_run_timestamp_seconds" not in metrics
 
 
+def requests_counted(metrics: dict[str, float]) -> dict[str, float]:
+    """Return the number of requests by class of status."""
+    name = "app_http_requests_total"
+    return {key.split('"')[1]: value for key, value in metrics.items() if key.startswith(name)}
+
+
+def test_requests_are_counted(served_1):
+    """Each visitor once, by the class of the answer, with its duration; neither probes nor scrapes."""
+    before = served_1.metrics()
+    assert set(requests_counted(before)) == {"2xx", "3xx", "4xx", "5xx"}
+    for path, times in (("/", 3), ("/no-such-page", 2), ("/healthz", 4)):
+        for _number in range(times):
+            served_1.get(path)
+
+    def counted() -> dict[str, float]:
+        after = requests_counted(served_1.metrics())
+        return {status: after[status] - count for status, count in requests_counted(before).items()}
+
+    # The count follows the answer.
+    wait_until(lambda: sum(counted().values()) >= 5, 5)
+    assert counted() == {"2xx": 3, "3xx": 0, "4xx": 2, "5xx": 0}
+    metrics = served_1.metrics()
+    name = "app_http_request_duration_seconds"
+    assert metrics[f"{name}_count"] == metrics[f'{name}_bucket{{le="+Inf"}}'] == sum(requests_counted(metrics).values())
+    buckets = [
+        metrics[f'{name}_bucket{{le="{bound}"}}'] for bound in ("0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10")
+    ]
+    assert buckets == sorted(buckets)
+    assert 0 < metrics[f"{name}_sum"] - before[f"{name}_sum"] < 60
+
+
 def test_scheduler(version_1, served_1):
     result = version_1.artisan("schedule:run")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -269,6 +300,12 @@ def test_health_names_the_part_that_fails(served_1, version_1, redis, containers
         metrics = served_1.metrics()
         assert metrics['app_dependency_up{dependency="redis"}'] == 0
         assert "app_sms_gateway_up" in metrics
+        # Nothing is invented for what cannot be read.
+        assert not requests_counted(metrics)
+        # The count of a request that needs no Redis is lost; its answer is neither lost nor late.
+        began = time.monotonic()
+        assert served_1.get("/api/bracelets/200001").status == 200
+        assert time.monotonic() - began < 1.5
     finally:
         containers.podman("unpause", redis[0])
     assert served_1.get("/healthz").status == 200

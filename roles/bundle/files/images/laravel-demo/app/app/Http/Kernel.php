@@ -11,6 +11,7 @@ class Kernel extends HttpKernel
 {
     protected $middleware = [
         Middleware\TraceRequest::class,
+        Middleware\CountRequest::class,
         \Illuminate\Foundation\Http\Middleware\ValidatePostSize::class,
         \Illuminate\Foundation\Http\Middleware\TrimStrings::class,
     ];

@@ -9,6 +9,7 @@ use App\Models\Bracelet;
 use App\Models\SmsGateway;
 use App\Support\Dependencies;
 use App\Support\PrometheusText;
+use App\Support\RequestStatistics;
 use Illuminate\Http\Request;
 use Illuminate\Http\Response;
 use Illuminate\Support\Facades\DB;
@@ -50,11 +51,17 @@ class MetricsController
     private function collect(PrometheusText $text, string $name): void
     {
         try {
-            $name === 'redis' ? $this->queue($text) : $this->database($text);
+            $name === 'redis' ? $this->redis($text) : $this->database($text);
         } catch (Throwable $error) {
             // Before the first migration there are no tables yet.
             Log::warning("metrics of $name are incomplete", ['exception' => $error]);
         }
+    }
+
+    private function redis(PrometheusText $text): void
+    {
+        $this->queue($text);
+        RequestStatistics::write($text);
     }
 
     private function queue(PrometheusText $text): void
