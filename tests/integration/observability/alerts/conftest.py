@@ -91,15 +91,15 @@ def rules(rule_texts: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-@pytest.fixture
-def configurations(tmp_path: Path) -> Callable[[dict[str, dict[str, Any]]], dict[str, Path]]:
-    """Return a function that writes Alertmanager's configuration for each variant of variables."""
+@pytest.fixture(scope="session")
+def configurations_in() -> Callable[[Path, dict[str, dict[str, Any]]], dict[str, Path]]:
+    """Return a function that writes Alertmanager's configuration for each variant of variables into a directory."""
 
-    def write(variants: dict[str, dict[str, Any]]) -> dict[str, Path]:
+    def write(directory: Path, variants: dict[str, dict[str, Any]]) -> dict[str, Path]:
         template = ROLE / "templates/alertmanager.yml.j2"
         files = {}
-        for name, texts in render(tmp_path, variants, [template]).items():
-            files[name] = tmp_path / f"{name}.yml"
+        for name, texts in render(directory, variants, [template]).items():
+            files[name] = directory / f"{name}.yml"
             files[name].write_text(texts[template.name])
         return files
 
