@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    """The options of ``module_utils/_http_endpoint.py``, once for each service."""
-
-    DOCUMENTATION = r"""
+_SERVICE = r"""
 options:
-  prometheus:
-    description: Where Prometheus is.
+  @NAME@:
+    description: @DESCRIPTION@
     type: dict
-    required: true
-    suboptions: &endpoint
+    required: @REQUIRED@
+    suboptions:
       url:
         description:
-          - Address of the service, for example V(http://prometheus:9090) or V(http://alertmanager:9093).
+          - Address of the service, for example V(http://@HOST@).
           - With a port-forward, its host only has to be the name in the service's certificate.
         type: str
         required: true
@@ -48,9 +44,26 @@ options:
           port:
             description: Port of the pod. The default is the port of the URL.
             type: int
-  alertmanager:
-    description: Where Alertmanager is; any replica will do.
-    type: dict
-    required: true
-    suboptions: *endpoint
 """
+
+
+def _describe(name: str, description: str, required: str, host: str) -> str:
+    """Return the documentation of one service's option."""
+    words = {"@NAME@": name, "@DESCRIPTION@": description, "@REQUIRED@": required, "@HOST@": host}
+    text = _SERVICE
+    for word, replacement in words.items():
+        text = text.replace(word, replacement)
+    return text
+
+
+class ModuleDocFragment:
+    """The options of ``module_utils/_http_endpoint.py``, for each service."""
+
+    DOCUMENTATION = _describe("prometheus", "Where Prometheus is.", "true", "prometheus:9090")
+    ALERTMANAGER = _describe("alertmanager", "Where Alertmanager is; any replica will do.", "true", "alertmanager:9093")
+    SINK = _describe(
+        "sink",
+        "An alert sink, which shows the mails and webhooks that it received at C(/messages).",
+        "false",
+        "alert-sink:8080",
+    )

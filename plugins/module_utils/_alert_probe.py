@@ -17,11 +17,9 @@ from ._http_endpoint import EndpointError
 from ._kube_errors import KubeError
 from ._monitoring import Alertmanager, Labels, Prometheus, Sink, format_time, includes, parse_time
 
-_SENT = (
-    "sum by (integration) (alertmanager_notifications_total)"
-    " - sum by (integration) (alertmanager_notifications_failed_total)"
-)
-_FAILED = "sum by (integration, reason) (alertmanager_notifications_failed_total)"
+# Requests, not notifications: Alertmanager counts a notification when it begins to try, its failure when it gives up.
+_FAILED = "sum by (integration) (alertmanager_notification_requests_failed_total)"
+_SENT = f"sum by (integration) (alertmanager_notification_requests_total) - {_FAILED}"
 _INTEGRATION = {"mail": "email", "webhook": "webhook"}
 _SECRETS = (
     (re.compile(r"(://)[^/\s@\"]+@"), r"\1***@"),
@@ -98,7 +96,7 @@ class State:
     prometheus: str = "inactive"
     alertmanager: str = "not known there"
     receivers: list[str] = field(default_factory=list)
-    notification_errors: list[str] = field(default_factory=list)
+    request_errors: list[str] = field(default_factory=list)
     unreachable: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,8 +106,8 @@ class State:
     def sentence(self) -> str:
         """Return the state as text."""
         parts = [f"Rule: {self.rule}", f"Prometheus: {self.prometheus}", f"Alertmanager: {self.alertmanager}"]
-        if self.notification_errors:
-            parts.append(f"failed notifications: {', '.join(self.notification_errors)}")
+        if self.request_errors:
+            parts.append(f"failed requests: {', '.join(self.request_errors)}")
         if self.unreachable:
             parts.append(f"last error: {self.unreachable}")
         return ". ".join(parts)
@@ -183,7 +181,6 @@ class AlertProbe:
         deadline = self._now() + timeout
         self._check_rule()
         self.alertmanager.get("/api/v2/status")
-        self._count_notifications()
         while True:
             try:
                 if self.phase == "fired":
@@ -290,17 +287,17 @@ class AlertProbe:
         self._by_name["alertmanager"].happened(self._clock())
 
     def _look_for_messages(self) -> None:
-        if self.steps[0].at is None:
+        if self._by_name["firing" if self.phase == "fired" else "inactive"].at is None:
             return  # nothing is sent before
         outstanding = [step for step in self.steps if step.proof in ("sink", "counters") and step.at is None]
         if not outstanding:
             return
         if self.sink is None:
-            sent = self._count_notifications()
+            grown = self._grown()
             for step in outstanding:
-                integration = _INTEGRATION[step.name]
-                if sent.get(integration, 0) > (self._sent_before or {}).get(integration, 0):
+                if _INTEGRATION[step.name] in grown:
                     step.happened(self._clock())
+            self._count_failures()
             return
         for message in self.sink.messages(self.expectation.started_after):
             for step in outstanding:
@@ -308,7 +305,7 @@ class AlertProbe:
                     step.happened(parse_time(message["received_at"]))
                     self.messages.setdefault(message["id"], self._shown(message, step))
         if any(step.at is None for step in outstanding):
-            self._count_notifications()
+            self._count_failures()
 
     def _is_meant(self, step: Step, message: dict[str, Any]) -> bool:
         """Whether a message of the sink takes the step."""
@@ -341,27 +338,28 @@ class AlertProbe:
             "content": masked(text),
         }
 
-    def _count_notifications(self) -> dict[str, float]:
-        """Return how many notifications each integration sent, and note what failed since the start.
+    def _grown(self) -> set[str]:
+        """Return the integrations that have sent something since the alert fired, or ended.
 
-        Prometheus adds up all replicas of Alertmanager. What it knew at the start is the base; where it knew nothing
-        yet, the first count that it has.
+        Prometheus adds up all replicas of Alertmanager. Where it knew no counter at that moment, the first value that
+        it has is the base.
         """
-        failed = self._counters(_FAILED)
         sent = self._counters(_SENT)
-        if self._sent_before is None or self._failed_before is None:
-            start = self.expectation.started_after
-            self._failed_before = {**failed, **self._counters(_FAILED, start)}
-            self._sent_before = {**sent, **self._counters(_SENT, start)}
+        if self._sent_before is None:
+            moment = self._by_name["firing" if self.phase == "fired" else "inactive"].at
+            self._sent_before = {**sent, **self._counters(_SENT, moment)}
+        grown = {name for name, count in sent.items() if count > self._sent_before.setdefault(name, count)}
         for name, count in sent.items():
-            self._sent_before.setdefault(name, count)
-            self._sent_before[name] = min(count, self._sent_before[name])  # a restart begins at 0
+            self._sent_before[name] = min(count, self._sent_before[name])  # after a restart it counts from 0
+        return grown
+
+    def _count_failures(self) -> None:
+        """Note the requests that failed since the start."""
+        failed = self._counters(_FAILED)
+        if self._failed_before is None:
+            self._failed_before = self._counters(_FAILED, self.expectation.started_after) or failed
         new = {name: count - self._failed_before.get(name, 0) for name, count in failed.items()}
-        self.state.notification_errors = [f"{name} {count:g}" for name, count in sorted(new.items()) if count > 0]
-        return sent
+        self.state.request_errors = [f"{name} {count:g}" for name, count in sorted(new.items()) if count > 0]
 
     def _counters(self, expression: str, at: datetime | None = None) -> dict[str, float]:
-        return {
-            " ".join(labels[name] for name in sorted(labels)): value
-            for labels, value in self.prometheus.query(expression, at)
-        }
+        return {labels["integration"]: value for labels, value in self.prometheus.query(expression, at)}

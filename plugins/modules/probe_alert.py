@@ -15,8 +15,8 @@ description:
     or until it is gone from both and the resolve messages are received.
   - Says when each step happened, and of the first step that did not, why as far as the services tell. An alert whose
     rule is missing, that was active before, or that is silenced for longer than the probe waits ends it at once.
-  - With O(sink), a message counts when the sink has it. Without, the counters of Alertmanager's notifications
-    (as Prometheus scraped them) must have grown; that a mail was accepted is then shown, not whose it was.
+  - With O(sink), a message counts when the sink has it. Without, the counters of Alertmanager's requests (as
+    Prometheus scraped them) must have grown; that a mail was accepted is then shown, not whose it was.
   - Only reads. What makes the alert fire, and ends that, is up to the playbook.
 options:
   alert:
@@ -40,42 +40,6 @@ options:
       - Usually the moment before the cause of the alert was made, or removed. By the clock of the cluster.
     type: str
     required: true
-  sink:
-    description: An alert sink, which shows the mails and webhooks that it received at C(/messages).
-    type: dict
-    suboptions:
-      url:
-        description:
-          - Address of the service, for example V(http://alert-sink:8080).
-          - With a port-forward, its host only has to be the name in the service's certificate.
-        type: str
-        required: true
-      ca_cert:
-        description: File with the certificate authorities to trust. The default is the system's.
-        type: path
-      validate_certs:
-        description: Whether the service's certificate is verified.
-        type: bool
-        default: true
-      kubernetes_port_forward:
-        description:
-          - Reach the service through a port-forward of the API server, with this module's Kubernetes connection.
-          - Needs C(websocket-client). No port is opened on the controller. One of pod and selector is required.
-        type: dict
-        suboptions:
-          namespace:
-            description: Namespace of the pod.
-            type: str
-            required: true
-          pod:
-            description: Name of the pod.
-            type: str
-          selector:
-            description: Label selector; the first ready pod is taken, else the first running one.
-            type: str
-          port:
-            description: Port of the pod. The default is the port of the URL.
-            type: int
   mail_recipients:
     description: Addresses that must receive a mail.
     type: list
@@ -105,6 +69,8 @@ options:
 extends_documentation_fragment:
   - onprem.platform.kubernetes
   - onprem.platform.endpoint
+  - onprem.platform.endpoint.alertmanager
+  - onprem.platform.endpoint.sink
   - onprem.platform.attributes
   - onprem.platform.attributes.info
   - onprem.platform.attributes.k8s
@@ -180,7 +146,7 @@ steps:
       type: str
       sample: platform@example.org
     proof:
-      description: V(prometheus), V(alertmanager), V(sink), or V(counters) of Alertmanager's notifications.
+      description: V(prometheus), V(alertmanager), V(sink), or V(counters) of Alertmanager's requests.
       type: str
       sample: sink
     at:
@@ -221,8 +187,8 @@ state:
       type: list
       elements: str
       sample: [team]
-    notification_errors:
-      description: Integration, reason and number of notifications that failed since the start.
+    request_errors:
+      description: Integration and number of requests of Alertmanager that failed since the start.
       type: list
       elements: str
       sample: []
