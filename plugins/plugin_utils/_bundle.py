@@ -20,7 +20,7 @@ from ._oci_layout import OciLayout
 
 PRODUCERS = ("auto", "source", "upstream")
 BUILD_SPACE = 25e9
-"""Bytes that must be free before anything is compiled: the caches of the largest component, with a margin."""
+"""Bytes that must be free before anything is compiled: COMPILER_CACHE_LIMIT and the caches of the largest component."""
 _COUNTED = {"present": "present", "cache": "from the cache", "download": "to download", "build": "to build"}
 
 
@@ -191,13 +191,17 @@ class Bundle:
             needed = self._needed(todo)
             if _programs(needed):
                 self.cache.require_space(BUILD_SPACE)
-            for component, items in needed.items():
-                # One component after the other: its programs share a compiler cache that is gone afterwards.
-                self.workshop.go.build(self.lock.components[component], items)
-                for artefact, result in todo:
-                    if artefact.kind == "file" and self._item(artefact, result) in [item.name for item in items]:
-                        finish(artefact, result)
-                        del remaining[artefact.identity]
+            try:
+                # One component after the other: two would only share the processors.
+                for component, items in needed.items():
+                    self.workshop.go.build(self.lock.components[component], items)
+                    for artefact, result in todo:
+                        if artefact.kind == "file" and self._item(artefact, result) in [item.name for item in items]:
+                            finish(artefact, result)
+                            del remaining[artefact.identity]
+            finally:
+                if _programs(needed):
+                    self.workshop.go.forget_compiled()
             for artefact, result in todo:
                 if artefact.identity in remaining:
                     finish(artefact, result)

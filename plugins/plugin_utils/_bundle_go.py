@@ -3,8 +3,9 @@
 """Producer ``source`` for programs and source trees of published Go modules.
 
 A component is a wrapper module (``sources/<component>/go.mod`` and ``go.sum``) that pins its module and all of that
-module's dependencies. Its programs are compiled in a private module and build cache, which are gone afterwards;
-each program is started once before it is stored. Module checksums are verified by the Go tool against ``go.sum``.
+module's dependencies. Its programs are compiled with a private module cache, which is gone afterwards; each program is
+started once before it is stored. Module checksums are verified by the Go tool against ``go.sum``. What the compiler
+made of packages that several components use, the standard library at least, is kept until the run has compiled all.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from ._bundle_cache import Cache, CachedObject, remove_tree
-from ._bundle_common import BundleError, Report, human_size, key_of, run_tool, tree_digests
+from ._bundle_common import BundleError, Report, human_size, key_of, run_tool, tree_digests, tree_size
 from ._bundle_lock import Component, Edit, Program, Tree
 
 GO_ENVIRONMENT = {"GOOS": "linux", "GOARCH": "amd64", "GOAMD64": "v1", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+COMPILER_CACHE_LIMIT = 10e9
+"""Bytes of compiled packages that the next component finds; more are thrown away, so that the disk is enough."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,19 @@ class GoBuilder:
                         session = _Session(self, component, work)
                         for item in programs:
                             done[item.name] = session.produce(item)
+                    if tree_size(self.compiler_cache) > COMPILER_CACHE_LIMIT:
+                        remove_tree(self.compiler_cache)
         return done
+
+    @property
+    def compiler_cache(self) -> Path:
+        """Go's build cache (``GOCACHE``), used with the build lock held only."""
+        return self.cache.directory / "compiler"
+
+    def forget_compiled(self) -> None:
+        """Remove the compiler's cache, when nothing is left to compile."""
+        with self.cache.lock("build", self.report):
+            remove_tree(self.compiler_cache)
 
 
 class _Session:
@@ -128,7 +143,7 @@ class _Session:
             **GO_ENVIRONMENT,
             "GOFLAGS": "-modcacherw",
             "GOMODCACHE": str(work / "modules"),
-            "GOCACHE": str(work / "cache"),
+            "GOCACHE": str(builder.compiler_cache),
             "GOTMPDIR": str(work / "temporary"),
             "CGO_ENABLED": "1" if component.cgo else "0",
         }

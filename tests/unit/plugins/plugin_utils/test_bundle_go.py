@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.onprem.platform.plugins.plugin_utils import _bundle_go
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_cache import Cache
-from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError, tree_size
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_go import GoBuilder
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_lock import Component, Edit, Program, Tree
 
@@ -62,9 +62,21 @@ def test_program_is_built_checked_and_cached(builder: GoBuilder, monkeypatch: py
     built = builder.build(COMPONENT, [TOOL])["tool"]
     assert built.content.read_bytes()[:4] == b"\x7fELF"
     assert (built.meta["component"], built.meta["name"]) == ("tool", "tool")
-    assert list(builder.cache.work.iterdir()) == [], "the module and build caches are gone"
+    assert list(builder.cache.work.iterdir()) == [], "the module cache is gone"
+    assert tree_size(builder.compiler_cache) > 0, "what was compiled serves the next component"
+    builder.forget_compiled()
+    assert not builder.compiler_cache.exists()
     monkeypatch.setattr(_bundle_go, "_Session", None)
     assert builder.build(COMPONENT, [TOOL])["tool"].meta == built.meta
+
+
+@pytest.mark.long
+def test_more_than_the_limit_of_compiled_packages_is_not_kept(
+    builder: GoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_bundle_go, "COMPILER_CACHE_LIMIT", 1)
+    builder.build(COMPONENT, [TOOL])
+    assert not builder.compiler_cache.exists()
 
 
 @pytest.mark.long
