@@ -26,7 +26,8 @@ from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Au
 
 from .receivers import Inbox, MailServer, Webhooks
 
-ESCALATION = 6
+# Seconds; long enough for a busy machine to silence and resolve alerts before.
+ESCALATION = 10
 SETTINGS: dict[str, Any] = {
     "observability_chat_webhook_enabled": True,
     "observability_pager_webhook_enabled": True,
@@ -113,20 +114,28 @@ class Alertmanager:
 
     def post(self, alert: str, severity: str, firing: bool = True, **labels: str) -> float:
         """Send an alert as Prometheus does, firing or resolved now, and return the time."""
+        return self.post_all([{"alertname": alert, "severity": severity, **labels}], firing)
+
+    def post_all(self, alerts: list[dict[str, str]], firing: bool = True) -> float:
+        """Send alerts with these labels in one call, and return the time."""
         now = datetime.now(timezone.utc)
-        document = {
-            "labels": {"alertname": alert, "severity": severity, "cluster": "onprem", **labels},
-            "annotations": {
-                "summary": f"Summary of {alert}",
-                "description": "What is wrong.",
-                "runbook_url": f"https://runbooks.example.org/{alert}.md",
-            },
-            "startsAt": stamp(now if firing else now - timedelta(seconds=30)),
-            "endsAt": stamp(now + timedelta(minutes=5) if firing else now),
-        }
-        status, text = self.call("/api/v2/alerts", [document])
+        documents = [
+            {
+                "labels": {"cluster": "onprem", **labels},
+                "annotations": {
+                    "summary": f"Summary of {labels['alertname']}",
+                    "description": "What is wrong.",
+                    "runbook_url": f"https://runbooks.example.org/{labels['alertname']}.md",
+                },
+                "startsAt": stamp(now if firing else now - timedelta(seconds=30)),
+                "endsAt": stamp(now + timedelta(minutes=5) if firing else now),
+            }
+            for labels in alerts
+        ]
+        began = time.monotonic()
+        status, text = self.call("/api/v2/alerts", documents)
         assert status == 200, text
-        return time.monotonic()
+        return began
 
     def silence(self, alert: str) -> None:
         now = datetime.now(timezone.utc)
@@ -140,7 +149,7 @@ class Alertmanager:
         status, text = self.call("/api/v2/silences", document)
         assert status == 200, text
 
-    def received(self, alert: str, receiver: str, status: str = "firing", seconds: float = 5) -> float:
+    def received(self, alert: str, receiver: str, status: str = "firing", seconds: float = 10) -> float:
         """Wait for the message and return when it came."""
         found = self.wait(lambda: self.inbox.about(alert, receiver, status), seconds, f"{status} {alert} by {receiver}")
         return found[0].time
@@ -206,10 +215,10 @@ def alertmanager(
 
 def test_critical_alert_goes_to_mail_and_chat_at_once_and_to_the_pager_later(alertmanager, inbox):
     began = alertmanager.post("EtcdMemberDown", "critical", node="c1")
-    assert alertmanager.received("EtcdMemberDown", "mail") - began < 3
-    assert alertmanager.received("EtcdMemberDown", "chat") - began < 3
+    assert alertmanager.received("EtcdMemberDown", "mail") - began < 5
+    assert alertmanager.received("EtcdMemberDown", "chat") - began < 5
     paged = alertmanager.received("EtcdMemberDown", "pager", seconds=ESCALATION + 5) - began
-    assert ESCALATION - 0.5 < paged < ESCALATION + 3
+    assert ESCALATION - 0.5 < paged < ESCALATION + 5
     alertmanager.post("EtcdMemberDown", "critical", firing=False, node="c1")
     for receiver in ("mail", "chat", "pager"):
         alertmanager.received("EtcdMemberDown", receiver, "resolved", seconds=15)
@@ -295,14 +304,12 @@ def test_critical_silences_the_warning_about_the_same_thing(alertmanager, inbox)
 
 
 def test_one_message_for_many_alerts_of_a_group(alertmanager, inbox):
-    for number in range(20):
-        alertmanager.post("JobFailed", "warning", namespace="batch", job_name=f"job-{number}")
+    labels = {"alertname": "JobFailed", "severity": "warning", "namespace": "batch"}
+    alertmanager.post_all([{**labels, "job_name": f"job-{number}"} for number in range(20)])
     alertmanager.received("JobFailed", "mail")
     time.sleep(3)
-    messages = inbox.about("JobFailed", "mail")
-    # Alerts that come while the first message is written follow with the next one.
-    assert len(messages) <= 2
-    assert messages[-1].part("plain").count("FIRING JobFailed") == 20
+    (message,) = inbox.about("JobFailed", "mail")
+    assert message.part("plain").count("FIRING JobFailed") == 20
 
 
 def test_warnings_wait_in_quiet_hours_and_criticals_do_not(alertmanager, inbox, variants):
