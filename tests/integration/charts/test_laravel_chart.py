@@ -482,6 +482,7 @@ def test_monitoring_is_switched(helm, objects):
     assert monitor["spec"]["endpoints"] == [{"port": "metrics", "path": "/metrics", "interval": "30s"}]
     service = of_kind(objects, "Service")["shop-metrics"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "shop"
     assert of_kind(objects, "PrometheusRule")["shop"]["spec"]["groups"] == VALUES["prometheusRule"]["groups"]
     off = render(helm, serviceMonitor={"enabled": False}, prometheusRule={"enabled": False})
     assert not {"ServiceMonitor", "PrometheusRule"} & {document["kind"] for document in off}

@@ -12,6 +12,8 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
+  # The label `job` is the release's name.
+  jobLabel: app.kubernetes.io/instance
   selector:
     matchLabels: {{- include "laravel.selector" . | nindent 6 }}
       app.kubernetes.io/component: metrics
