@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 COLLECTION := .build/collections/ansible_collections/onprem/platform
 INVENTORY ?= inventories/lab
 PLAYBOOK = $(BIN)/ansible-playbook -i $(INVENTORY)
-PYTHON_PATHS := plugins tests scripts
+PYTHON_PATHS := plugins tests scripts roles/bundle/files/images/alert-sink
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -57,8 +57,8 @@ check: venv ## What site.yml would change now
 	$(PLAYBOOK) playbooks/site.yml --check --diff
 
 .PHONY: status
-status: venv ## Nodes, Flux objects, Vault's seal, the application's health, pods in trouble
-	@scripts/lab-shell -c "python scripts/lab_report.py status"
+status: venv ## How the platform is, on one screen
+	@$(PLAYBOOK) playbooks/status.yml
 
 .PHONY: shell
 shell: venv ## A shell for the lab: KUBECONFIG and VAULT_ADDR set

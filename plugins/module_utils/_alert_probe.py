@@ -339,14 +339,14 @@ class AlertProbe:
         }
 
     def _grown(self) -> set[str]:
-        """Return the integrations that have sent something since the alert fired, or ended.
+        """Return the integrations that have sent something since the alert fired, or since its cause was removed.
 
         Prometheus adds up all replicas of Alertmanager. Where it knew no counter at that moment, the first value that
         it has is the base.
         """
         sent = self._counters(_SENT)
         if self._sent_before is None:
-            moment = self._by_name["firing" if self.phase == "fired" else "inactive"].at
+            moment = self._by_name["firing"].at if self.phase == "fired" else self.expectation.started_after
             self._sent_before = {**sent, **self._counters(_SENT, moment)}
         grown = {name for name, count in sent.items() if count > self._sent_before.setdefault(name, count)}
         for name, count in sent.items():
