@@ -113,7 +113,8 @@ def dashboard() -> Dashboard:
                         "Requests to Loki by status code.",
                         "reqps",
                         b.query(
-                            f'sum by (status_code) (rate(loki_request_duration_seconds_count{{job="loki"}}[{b.RATE}]))',
+                            "sum by (status_code) (rate(loki_request_duration_seconds_count"
+                            f'{{job="loki", route=~"otlp_v1_logs|loki_api_v1_.*"}}[{b.RATE}]))',
                             "{{status_code}}",
                         ),
                         height=6,
@@ -124,7 +125,7 @@ def dashboard() -> Dashboard:
                         "s",
                         b.query(
                             "histogram_quantile(0.99, sum by (le, route) (rate(loki_request_duration_seconds_bucket"
-                            f'{{job="loki", route=~".*push.*|.*query.*"}}[{b.RATE}])))',
+                            f'{{job="loki", route=~"otlp_v1_logs|loki_api_v1_.*"}}[{b.RATE}])))',
                             "{{route}}",
                         ),
                         height=6,
