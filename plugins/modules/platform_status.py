@@ -90,7 +90,7 @@ healthy:
   sample: true
 parts:
   description: The parts, in the order in which they were asked for.
-  returned: as O(healthy)
+  returned: as RV(healthy)
   type: list
   elements: dict
   contains:
@@ -113,7 +113,7 @@ parts:
       sample: []
 table:
   description: The parts as lines of text. C(!) marks what is not healthy, C(?) what is unreachable.
-  returned: as O(healthy)
+  returned: as RV(healthy)
   type: list
   elements: str
   sample: ["  nodes  6 of 6 ready"]

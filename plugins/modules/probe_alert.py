@@ -123,17 +123,17 @@ alert:
       sample: {namespace: shop}
 phase:
   description: The phase that was waited for.
-  returned: as O(alert)
+  returned: as RV(alert)
   type: str
   sample: fired
 started_after:
   description: From when on things counted (RFC 3339, UTC).
-  returned: as O(alert)
+  returned: as RV(alert)
   type: str
   sample: "2026-01-31T12:00:00.000Z"
 steps:
   description: The steps of the phase, in their order.
-  returned: as O(alert)
+  returned: as RV(alert)
   type: list
   elements: dict
   contains:
@@ -161,13 +161,13 @@ steps:
       sample: 151.418
 missing:
   description: The steps that did not happen.
-  returned: as O(alert)
+  returned: as RV(alert)
   type: list
   elements: str
   sample: []
 state:
   description: The last that the services said.
-  returned: as O(alert)
+  returned: as RV(alert)
   type: dict
   contains:
     rule:
@@ -198,7 +198,7 @@ state:
       sample: ""
 messages:
   description: The messages that counted. What looks like credentials is masked, the content is cut at 2000 characters.
-  returned: as O(alert)
+  returned: as RV(alert)
   type: list
   elements: dict
   contains:
