@@ -65,13 +65,14 @@ def run_tool(
     *,
     directory: Path | None = None,
     environment: Mapping[str, str] | None = None,
-    line: Report | None = None,
+    progress: Callable[[str], bool] | None = None,
     heartbeat: Callable[[float], None] | None = None,
     interval: float = 15.0,
 ) -> str:
     """Run a program and return its standard output.
 
-    :param line: called with every line of standard error as it appears.
+    :param progress: called with every line of standard error as it appears; tells whether the line is only progress,
+        which says nothing about an error.
     :param heartbeat: called every ``interval`` seconds with the seconds since the start.
     :raises BundleError: the program is missing or ended with an error; the message carries the end of its output.
     """
@@ -94,10 +95,10 @@ def run_tool(
 
     def read_errors() -> None:
         for text in process.stderr or ():  # always there: a pipe was asked for
-            tail.append(text.rstrip("\n"))
-            del tail[:-40]
-            if line is not None:
-                line(tail[-1])
+            line = text.rstrip("\n")
+            if progress is None or not progress(line):
+                tail.append(line)
+                del tail[:-40]
 
     def read_output() -> None:
         output.extend(process.stdout or ())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -26,6 +27,9 @@ from ._bundle_lock import Component, Edit, Program, Tree
 GO_ENVIRONMENT = {"GOOS": "linux", "GOARCH": "amd64", "GOAMD64": "v1", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 COMPILER_CACHE_LIMIT = 10e9
 """Bytes of compiled packages that the next component finds; more are thrown away, so that the disk is enough."""
+
+_PACKAGE = re.compile(r"[\w.~/-]+")
+"""What `go build -v` prints for each package that it compiles."""
 
 
 @dataclass(frozen=True)
@@ -227,9 +231,12 @@ class _Session:
         options += ["-ldflags", " ".join(component.ldflags)]
         compiled = 0
 
-        def line(text: str) -> None:
+        def progress(line: str) -> bool:
+            """Tell the names of packages, one for each that is compiled, from messages."""
             nonlocal compiled
-            compiled += not text.startswith("go: ")
+            is_package = _PACKAGE.fullmatch(line) is not None
+            compiled += is_package
+            return is_package
 
         def heartbeat(seconds: float) -> None:
             self.builder.report(f"{component.name}: {item.name}, {compiled} packages compiled, {seconds:.0f} s")
@@ -238,7 +245,7 @@ class _Session:
             [go_command(), "build", "-v", *options, "-o", str(output), str(item.package)],
             directory=self.module,
             environment=self.environment,
-            line=line,
+            progress=progress,
             heartbeat=heartbeat,
         )
 

@@ -102,8 +102,9 @@ def test_program_that_says_something_else_is_not_stored(builder: GoBuilder) -> N
 @pytest.mark.long
 def test_compiler_error_is_shown(builder: GoBuilder, sources: Path) -> None:
     (sources / "tool" / "module" / "main.go").write_text("package main\nfunc main() { nothing() }\n", encoding="utf-8")
-    with pytest.raises(BundleError, match="undefined: nothing"):
+    with pytest.raises(BundleError, match="undefined: nothing") as caught:
         builder.build(COMPONENT, [TOOL])
+    assert "\nexample.org/tool\n" not in str(caught.value), "names of compiled packages do not bury the error"
 
 
 def test_incomplete_go_mod_is_refused_not_completed(builder: GoBuilder, sources: Path) -> None:
