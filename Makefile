@@ -75,6 +75,10 @@ format: venv ## Format the Python files
 	$(BIN)/ruff format $(PYTHON_PATHS)
 	$(BIN)/ruff check --fix $(PYTHON_PATHS)
 
+.PHONY: dashboards
+dashboards: venv ## Write Grafana's dashboards anew
+	PYTHONPATH=scripts $(BIN)/python -m dashboards generate
+
 .PHONY: lint
 lint: venv ## Static checks
 	@scripts/stage ruff-format ruff format --check $(PYTHON_PATHS)
