@@ -283,4 +283,5 @@ def test_every_image_of_the_lock_has_a_valid_recipe() -> None:
     maker = image.ImageAssembler(FILES / "images", store)
     assert len(lock["images"]) >= 20
     for entry in lock["images"]:
-        maker.fingerprint(entry["source"])
+        if not entry.get("optional"):
+            maker.fingerprint(entry["source"])

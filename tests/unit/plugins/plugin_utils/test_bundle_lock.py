@@ -69,7 +69,9 @@ def test_shipped_lock_is_valid_and_complete() -> None:
             "ctr",
         ),
         *("runc", "registry", "helm", "crane", "vault", "cni-bridge", "cni-loopback", "cni-host-local", "cni-portmap"),
+        *("promtool", "amtool"),
     }
+    assert [artefact.identity for artefact in lock.artefacts if artefact.optional] == ["image/grafana:13.1.2"]
     assert all(artefact.licence and artefact.version for artefact in lock.artefacts)
     assert lock.find("cilium-agent") is not None
 
@@ -106,6 +108,7 @@ def test_difference_of_the_component_shows_at_its_programs_only(tmp_path: Path) 
         ({"manifests": file_entry(source={"item": "tool-config"})}, "kustomize"),
         ({"manifests": file_entry(source={"item": "tool-config"}, kustomize=["../x"])}, "inside the module"),
         ({"images": file_entry(upstream={"reference": "r/x:1", "digest": "sha256:1"})}, "no SHA-256"),
+        ({"files": file_entry(differs_from_upstream=[{"only these": "a"}])}, "no text; quote it"),
     ],
 )
 def test_wrong_lock_is_refused_with_the_reason(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -121,6 +124,7 @@ def test_wrong_lock_is_refused_with_the_reason(tmp_path: Path, changes: dict[str
         ({"trees": {"x": ["/etc"]}}, "inside the module"),
         ({"trees": {"x": ["a/../../b"]}}, "inside the module"),
         ({"flavour": "plain"}, "unknown key flavour"),
+        ({"differs_from_upstream": [{"only these": "a"}]}, "no text; quote it"),
     ],
 )
 def test_wrong_component_is_refused(tmp_path: Path, component: dict[str, Any], message: str) -> None:
@@ -140,6 +144,20 @@ def test_edits_demand_the_checksum_of_what_they_edit(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "sources" / "tool" / "edits.yml").write_text("edits: [{path: a, old: b, new: c}]", encoding="utf-8")
     with pytest.raises(BundleError, match="needs copy_sum"):
+        load_lock(path)
+
+
+@pytest.mark.parametrize("value", [True, "yes"])
+def test_what_can_be_built_is_not_optional(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(BundleError, match="only for what has no source"):
+        load_lock(write(tmp_path, files=file_entry(optional=value)))
+
+
+def test_edit_outside_the_module_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    edits = "edits: [{path: ../../x, old: null, new: y}]\n"
+    (tmp_path / "sources" / "tool" / "edits.yml").write_text(edits, encoding="utf-8")
+    with pytest.raises(BundleError, match=r"'\.\./\.\./x' must be a path inside the module"):
         load_lock(path)
 
 
