@@ -106,7 +106,8 @@ class Units:
         if item["state"] == "stopped":
             action = "stop" if running else ""
         elif running:
-            if self._newer(item["restart_on"], changed_paths, state["ExecMainStartTimestamp"], state):
+            # Only a service has a main process; a timer has become active at most.
+            if self._newer(item["restart_on"], changed_paths, state.get("ExecMainStartTimestamp", ""), state):
                 action = "restart"
             elif self._newer(item["reload_on"], changed_paths, state["StateChangeTimestamp"], state):
                 action = "reload"

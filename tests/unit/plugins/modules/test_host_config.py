@@ -33,6 +33,7 @@ class Machine:
         self.commands: list[list[str]] = []
         self.installed: dict[str, str] = {}
         self.units: dict[str, dict[str, str]] = {}
+        self.without_process: set[str] = set()
 
     def write(self, path: str, text: str) -> None:
         place = self.root / path.lstrip("/")
@@ -75,7 +76,8 @@ class Machine:
         }
         if (self.root / f"etc/systemd/system/{name}").exists():
             absent["LoadState"] = "loaded"
-        return {"Id": name, **absent, **self.units.get(name, {})}
+        shown = {"Id": name, **absent, **self.units.get(name, {})}
+        return {key: shown[key] for key in shown if key != "ExecMainStartTimestamp" or name not in self.without_process}
 
     def control(self, argv: list[str]) -> None:
         for name in argv[3:]:
@@ -350,6 +352,18 @@ def test_unit_life(run: Run, machine: Machine) -> None:
     stop = {"units": [{"name": "tool.service", "enabled": False, "state": "stopped"}]}
     assert changed(run(stop)) == {"tool.service": "stop"}
     assert changed(run(stop)) == {}
+
+
+def test_a_unit_without_a_process_is_restarted_too(run: Run, machine: Machine) -> None:
+    """systemctl shows no ExecMainStartTimestamp of a timer."""
+    machine.write("/etc/systemd/system/tool.timer", "[Timer]\n")
+    machine.without_process.add("tool.timer")
+    timer = {"name": "tool.timer", "enabled": True, "state": "started", "restart_on": ["/etc/tool"]}
+    assert changed(run({"units": [timer]}))["tool.timer"] == "start"
+    assert changed(run({"units": [timer]})) == {}
+    machine.write("/etc/tool", "new")
+    machine.units["tool.timer"]["ActiveEnterTimestamp"] = "Sat 2000-01-01 00:00:00.000001 UTC"
+    assert changed(run({"units": [timer]})) == {"tool.timer": "restart"}
 
 
 def test_masked_unit_is_refused(run: Run, machine: Machine) -> None:
