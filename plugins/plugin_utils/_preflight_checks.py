@@ -31,12 +31,16 @@ _PYTHON = (3, 9)
 # Processes of the platform itself, by port; names as the kernel keeps them (15 characters).
 _OWN = {
     "2379/tcp": "etcd",
+    "2383/tcp": "haproxy",
     "2380/tcp": "etcd",
     "5000/tcp": "registry",
     "5001/tcp": "registry",
     "6443/tcp": "kube-apiserver",
     "7443/tcp": "haproxy",
     "8472/udp": "kernel",
+    "9100/tcp": "node_exporter",
+    "9962/tcp": "cilium-agent",
+    "9963/tcp": "cilium-operator",
     "10248/tcp": "kubelet",
     "10249/tcp": "kube-proxy",
     "10250/tcp": "kubelet",
