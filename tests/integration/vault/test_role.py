@@ -34,7 +34,15 @@ ROOT = Path(__file__).parents[3]
 FIRST_PASSWORD = "/api/v1/namespaces/data/secrets/mariadb-first-password"
 CONFIGURATION = "/api/v1/namespaces/vault/configmaps/vault-configuration"
 TLS = "/api/v1/namespaces/vault/secrets/vault-tls"
+CLIENT_SECRET = "https://chat.example.com/a-canary"
 PODS = [f"vault-{number}" for number in range(3)]
+
+
+def client(name: str, **secret: Any) -> dict[str, Any]:
+    """One of vault_clients, which may read its own secret."""
+    policy = f'path "kv/data/tools/{name}" {{ capabilities = ["read"] }}'
+    pods = {"namespace": "tools", "service_account": name, "pod_labels": {"app": name}}
+    return {"name": name, **pods, "policy": policy, "secret": f"tools/{name}", **secret}
 
 
 class Cluster(FakeKubernetes):
@@ -116,6 +124,10 @@ class Platform:
             "vault_timeout": 30,
             "vault_applications": [
                 {"name": "shop", "namespace": "shop", "database": "app", "random_keys": ["APP_KEY"]}
+            ],
+            "vault_clients": [
+                client("watch", data={"url": CLIENT_SECRET}),
+                client("guard", random_keys=["password"]),
             ],
             "vault_database_port": mariadb.port,
             "_vault_database_host": "127.0.0.1",
@@ -257,7 +269,25 @@ def test_from_empty_volumes_to_credentials(platform: Platform) -> None:
     platform.nodes[0].request("POST", "auth/token/revoke-self", token=job["client_token"])
     assert not platform.mariadb.login(migrator, secret), "the database user ends with the token"
 
-    canaries = [first_password, app_key, password, *stored["keys_base64"], private_key.splitlines()[1], "hvs."]
+    secrets = {}
+    for name in ("watch", "guard"):
+        session = platform.log_in(name, "tools", name).json()["auth"]
+        assert session["lease_duration"] == 3600 and set(session["policies"]) == {"default", name}
+        answer = platform.nodes[0].request("GET", f"kv/data/tools/{name}", token=session["client_token"])
+        secrets |= answer.json()["data"]["data"]
+    assert secrets["url"] == CLIENT_SECRET and len(secrets["password"]) == 40
+    assert platform.log_in("watch", "tools", "guard").status_code == 403
+
+    canaries = [
+        secrets["password"],
+        CLIENT_SECRET,
+        first_password,
+        app_key,
+        password,
+        *stored["keys_base64"],
+        private_key.splitlines()[1],
+        "hvs.",
+    ]
     assert not [canary for canary in canaries if canary in printed]
 
     # The second run writes nothing, and neither does a check run.
