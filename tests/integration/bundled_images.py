@@ -45,8 +45,11 @@ class BundledImages:
             pytest.fail(f"The bundle has {len(found)} images {reference}: run `make bundle`.")
         return str(found[0])
 
-    def unpack(self, reference: str, place: Path) -> dict[str, Any]:
-        """Write the image's files below the place, and return its configuration (Entrypoint, Cmd, User, ...)."""
+    def unpack(self, reference: str, place: Path, root: bool = False) -> dict[str, Any]:
+        """Write the image's files below the place, and return its configuration (Entrypoint, Cmd, User, ...).
+
+        ``root`` says that the image's user is root, which is an exception.
+        """
         manifest = self._json(self._find(reference))
         for layer in manifest["layers"]:
             # zstd passes on what is not compressed
@@ -58,5 +61,5 @@ class BundledImages:
                 archive.extractall(place, filter="fully_trusted")  # noqa: S202 - our own image
             assert unpacked.returncode == 0
         config = dict(self._json(manifest["config"]["digest"])["config"])
-        assert config["User"].split(":")[0] not in ("", "0", "root")
+        assert (config["User"].split(":")[0] in ("", "0", "root")) == root
         return config
