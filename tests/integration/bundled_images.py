@@ -59,6 +59,9 @@ class BundledImages:
                 tarfile.open(fileobj=unpacked.stdout, mode="r|*") as archive,
             ):
                 archive.extractall(place, filter="fully_trusted")  # noqa: S202 - our own image
+                # What follows the end of the archive; else its writer may find nobody to read it.
+                while unpacked.stdout.read(1 << 20):  # type: ignore[union-attr]
+                    pass
             assert unpacked.returncode == 0
         config = dict(self._json(manifest["config"]["digest"])["config"])
         assert (config["User"].split(":")[0] in ("", "0", "root")) == root
