@@ -11,6 +11,9 @@ import pytest
 
 from ansible_collections.onprem.platform.tests.integration.alerts.services import UNPACKED, AlertSink
 from ansible_collections.onprem.platform.tests.integration.vault.services import closing
+from ansible_collections.onprem.platform.tests.unit import conftest as unit_conftest
+
+run_module = unit_conftest.run_module
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -233,7 +233,7 @@ def test_text_is_preferred_to_html(sink):
 
 
 def test_connections_are_bounded(sink):
-    idle = [socket.create_connection(("127.0.0.1", sink.smtp_port), 10) for _ in range(32)]
+    idle = [socket.create_connection(("127.0.0.1", sink.smtp_port), 10) for _number in range(32)]
     assert all(connection.recv(100).startswith(b"220 ") for connection in idle)
     with socket.create_connection(("127.0.0.1", sink.smtp_port), 10) as excess:
         data = b"".join(iter(lambda: excess.recv(100), b""))
@@ -248,7 +248,7 @@ def test_connections_are_bounded(sink):
         except (smtplib.SMTPException, OSError):
             time.sleep(0.1)
     assert len(sink.messages()) == 1
-    hanging = [socket.create_connection(("127.0.0.1", sink.http_port), 10) for _ in range(32)]
+    hanging = [socket.create_connection(("127.0.0.1", sink.http_port), 10) for _number in range(32)]
     time.sleep(0.3)
     assert not answers(f"{sink.url}/healthz")
     for connection in hanging:
@@ -263,7 +263,9 @@ def test_a_full_disk_is_told_to_the_sender():
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(made.data)], check=True)
         made.start()
         content = json.dumps({"text": "x" * 20_000})
-        codes = [requests.post(f"{made.url}/webhook/chat", data=content, timeout=10).status_code for _ in range(5)]
+        codes = [
+            requests.post(f"{made.url}/webhook/chat", data=content, timeout=10).status_code for _number in range(5)
+        ]
         assert codes[0] == 200 and codes[-1] == 507
         with connect(made) as client, pytest.raises(smtplib.SMTPDataError) as refused:
             client.send_message(make_mail(text="x" * 20_000))

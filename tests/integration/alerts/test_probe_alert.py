@@ -18,7 +18,6 @@ from ansible_collections.onprem.platform.tests.integration.alerts.services impor
     silence,
 )
 from ansible_collections.onprem.platform.tests.integration.vault.services import wait
-from ansible_collections.onprem.platform.tests.unit.conftest import run_module  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ Probe = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def probe(run_module: Any) -> Probe:  # noqa: F811
+def probe(run_module: Any) -> Probe:
     def run(stack: Stack, **options: Any) -> dict[str, Any]:
         params = {
             "alert": "Demo",

@@ -36,7 +36,7 @@ def metrics(server: ApiServer, lab: Path, tmp_path: Path) -> Iterator[Callable[[
     kubectl(server, "apply", "-f", "-", documents=[roles["kube-state-metrics"], binding])
     deployments = {item["metadata"]["name"]: item for item in stack if item["kind"] == "Deployment"}
     container = deployments["kube-state-metrics"]["spec"]["template"]["spec"]["containers"][0]
-    configuration = next(item for item in stack if item["metadata"]["name"].startswith("kube-state-metrics-"))
+    (configuration,) = (item for item in stack if item["metadata"]["name"].startswith("kube-state-metrics-"))
     (tmp_path / "custom-resources.yaml").write_text(configuration["data"]["custom-resources.yaml"])
     image = BundledImages(bundle_directory()).unpack("kube-state-metrics", tmp_path)
     port, telemetry = free_port(), free_port()

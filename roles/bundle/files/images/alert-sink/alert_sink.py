@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright: (c) 2026, onprem.platform contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mail server and webhook receiver that keeps what Alertmanager sends, and shows it to whoever asks.
@@ -294,7 +293,7 @@ class WebHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Store what a webhook sends."""
-        prefix, _, name = urlsplit(self.path).path.rpartition("/")
+        prefix, _slash, name = urlsplit(self.path).path.rpartition("/")
         length = self.headers.get("Content-Length", "")
         if prefix != "/webhook" or not NAME.fullmatch(name):
             self.answer(404, {"error": "webhooks are /webhook/<name>, with a name of small letters, digits and '-'"})
