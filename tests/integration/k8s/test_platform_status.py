@@ -28,7 +28,8 @@ def test_status_of_a_cluster(api_server: ApiServer, namespace: str, run: ModuleR
     entry = {**waiting, "image": "registry.test/web:1", "imageID": ""}
     put(api_server, pods, "crashing", {"phase": "Running", "containerStatuses": [entry]}, **POD)
     put(api_server, pods, "finished", {"phase": "Succeeded"}, **POD)
-    options = {"prometheus": {"url": "http://127.0.0.1:1"}, "request_timeout": 5, "retry_timeout": 1}
+    # Another test restarts the server, which then refuses custom resources for some seconds (429).
+    options = {"prometheus": {"url": "http://127.0.0.1:1"}, "request_timeout": 5, "retry_timeout": 20}
     result = run("platform_status", options)
     for name in ("good", "bad"):
         api_server.call("DELETE", f"/api/v1/nodes/{namespace}-{name}")
