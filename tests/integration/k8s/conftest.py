@@ -34,15 +34,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ansible_collections.onprem.platform.tests.integration.bundled_images import bundle_directory
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 SERVER_NAME = "api.test.internal"
 ModuleRunner = Callable[..., dict[str, Any]]
-
-
-def bundle_directory() -> Path:
-    """Return the bundle directory, which ONPREM_PLATFORM_BUNDLE may move."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get("ONPREM_PLATFORM_BUNDLE", cache / "onprem-platform" / "bundle"))
 
 
 def find_binary(name: str, directory: Path) -> Path:
