@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from ansible_collections.onprem.platform.tests.integration.bundled_images import bundle_directory
 
 ROOT = Path(__file__).parents[4]
 ROLE = ROOT / "roles/observability"
@@ -55,13 +56,11 @@ def render(directory: Path, variants: dict[str, dict[str, Any]], templates: list
 
 
 def program(name: str) -> str:
-    """Return the bundle's program of that name, else the one of the machine."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onprem-platform/bundle"
-    bundled = Path(os.environ.get("PLATFORM_BUNDLE_DIRECTORY", cache)) / "files" / name
-    found = str(bundled) if bundled.exists() else shutil.which(name)
-    if not found:
-        pytest.fail(f"No {name} at {bundled} nor in PATH: run `make bundle` first.")
-    return found
+    """Return the bundle's program of that name."""
+    bundled = bundle_directory() / "files" / name
+    if not bundled.exists():
+        pytest.fail(f"No {name} at {bundled}: run `make bundle` first.")
+    return str(bundled)
 
 
 @pytest.fixture(scope="session")

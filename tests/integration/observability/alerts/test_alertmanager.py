@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 
 from .receivers import Inbox, MailServer, Webhooks
@@ -38,35 +37,6 @@ SETTINGS: dict[str, Any] = {
 }
 ALWAYS = {"times": [{"start_time": "00:00", "end_time": "24:00"}]}
 USER, PASSWORD = "alerts", "mail-canary-4711"
-
-
-def bundled_alertmanager(place: Path) -> str:
-    """Return the program, taken out of the bundle's image; without a bundle the one of the machine."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onprem-platform/bundle"
-    layout = Path(os.environ.get("PLATFORM_BUNDLE_DIRECTORY", cache)) / "images"
-    index = json.loads((layout / "index.json").read_text())["manifests"] if (layout / "index.json").exists() else []
-    name = "org.opencontainers.image.ref.name"
-    digests = [entry["digest"] for entry in index if entry["annotations"][name].startswith("alertmanager:")]
-
-    def blob(digest: str) -> Path:
-        return layout / "blobs" / digest.replace(":", "/")
-
-    for digest in digests:
-        for layer in json.loads(blob(digest).read_text())["layers"]:
-            # zstd passes on what is not compressed
-            command = ["zstd", "-dcqf", str(blob(layer["digest"]))]
-            with (
-                subprocess.Popen(command, stdout=subprocess.PIPE) as unpacked,
-                tarfile.open(fileobj=unpacked.stdout, mode="r|*") as archive,
-            ):
-                for member in archive:
-                    if member.isfile() and Path(member.name).name == "alertmanager":
-                        archive.extract(member, place, filter="data")
-                        return str(place / member.name)
-    found = shutil.which("alertmanager")
-    if not found:
-        pytest.fail(f"No image alertmanager in {layout} nor a program in PATH: run `make bundle` first.")
-    return found
 
 
 def stamp(moment: datetime) -> str:
@@ -207,8 +177,9 @@ def variants(
 def alertmanager(
     variants: dict[str, Path], inbox: Inbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Alertmanager]:
-    place = tmp_path_factory.mktemp("process")
-    started = Alertmanager(bundled_alertmanager(place), place, variants["day"], inbox)
+    place, root = tmp_path_factory.mktemp("process"), tmp_path_factory.mktemp("image")
+    image = BundledImages(bundle_directory()).unpack("alertmanager", root)
+    started = Alertmanager(str(root) + image["Entrypoint"][0], place, variants["day"], inbox)
     yield started
     started.close()
 
