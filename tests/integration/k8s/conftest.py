@@ -287,9 +287,12 @@ class ApiServer:
 
     def audit(self, since: int) -> list[dict[str, Any]]:
         """Return the audit events after byte ``since`` of the log that the code under test caused."""
-        with open(self.audit_log, encoding="utf-8") as handle:
-            handle.seek(since)
-            events = [json.loads(line) for line in handle if line.endswith("\n")]
+        with open(self.audit_log, "rb") as handle:
+            # The size may have been taken while another client's event was half written: that one began before.
+            handle.seek(max(since - 1, 0))
+            if since and handle.read(1) != b"\n":
+                handle.readline()
+            events = [json.loads(line) for line in handle if line.endswith(b"\n")]
         return [event for event in events if event.get("userAgent") == "onprem.platform"]
 
     def audit_position(self) -> int:
