@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.onprem.platform.tests.faults.observability_lab import Observability
 from ansible_collections.onprem.platform.tests.faults.platform_lab import PlatformLab
 
 # Faults that stop a run before it changes anything come first, on the bare machines that the plan's test then uses.
-ORDER = ("test_leaks", "test_bad_input", "test_plan_and_secrets", "test_kill")
+ORDER = ("test_leaks", "test_bad_input", "test_plan_and_secrets", "test_kill", "test_alerts", "test_logs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,3 +44,20 @@ def laboratory() -> Iterator[Callable[[str], PlatformLab]]:
     yield get
     for lab in made.values():
         lab.destroy()
+
+
+# What survives the loss of a server; the rest is the lab's own inventory.
+REPLICAS = """---
+observability_prometheus_replicas: 2
+observability_alertmanager_replicas: 3
+"""
+
+
+@pytest.fixture(scope="session")
+def observability(laboratory: Callable[[str], PlatformLab]) -> Observability:
+    """A converged platform with more than one of each server that may be there more than once."""
+    lab = laboratory("observability")
+    (lab.inventory / "group_vars" / "all" / "replicas.yml").write_text(REPLICAS)
+    done = lab.play("site")
+    assert done.code == 0, done.tail()
+    return Observability(lab)

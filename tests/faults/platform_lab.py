@@ -25,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 BUNDLE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onprem-platform/bundle"
+PODMAN = ("podman", "--runtime", "/usr/sbin/runc", "--network-backend", "netavark")
 NODES = ("cp1", "cp2", "cp3", "w1", "w2", "w3")
 # What the platform writes on a host; on a bare machine nobody else writes there.
 FINGERPRINT = r"""
@@ -196,6 +197,12 @@ class PlatformLab:
         assert not check or done.returncode == 0, f"{node}: {text}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def restart(self, node: str) -> None:
+        """Turn a machine off and on again; it is given ten seconds to end its services."""
+        machines = json.loads((self.state / "lab.json").read_text())["nodes"]
+        name = next(one["container"] for one in machines if one["name"] == node)
+        subprocess.run([*PODMAN, "restart", "--time", "10", name], check=True, capture_output=True, timeout=120)
+
     def fingerprint(self) -> dict[str, dict[str, Any]]:
         """Return files, packages and units of each machine."""
         return {node: json.loads(self.ssh(node, "python3 -", FINGERPRINT)) for node in NODES}
@@ -244,10 +251,10 @@ class PlatformLab:
         return self.start(playbook, *options, extra=extra).wait()
 
     # --- cluster ---------------------------------------------------------------------------------------------------
-    def kubectl(self, *arguments: str, check: bool = True) -> str:
-        """Run kubectl with the run's kubeconfig and return what it prints."""
+    def kubectl(self, *arguments: str, check: bool = True, text: str = "") -> str:
+        """Run kubectl with the run's kubeconfig, ``text`` on its standard input, and return what it prints."""
         command = [str(BUNDLE / "files/kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
