@@ -30,35 +30,38 @@ worker: {hosts: {w1: {ansible_host: 192.0.2.21}}}
 kubernetes: {children: {control_plane: {}, worker: {}}}
 """
 # The roles are loaded for their settings, as site.yml does; none of their tasks runs.
-PLAYBOOK = """
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  tasks:
-    - {when: false, import_role: {name: onprem.platform.vault, tasks_from: bootstrap.yml}}
-    - {when: false, import_role: {name: onprem.platform.application, tasks_from: release.yml}}
-    - {when: false, import_role: {name: onprem.platform.storage}}
-    - {when: false, import_role: {name: onprem.platform.gitops}}
-    - {import_role: {name: onprem.platform.observability, tasks_from: check.yml}}
-    - ansible.builtin.copy:
-        content: "{{ lookup('onprem.platform.tree', *gitops_tree_directories) | to_json }}"
-        dest: "{{ output }}"
-        mode: "0600"
-      vars: {role_path: "{{ repository }}/roles/gitops"}
+ROLES = """
+- {when: false, import_role: {name: onprem.platform.vault, tasks_from: bootstrap.yml}}
+- {when: false, import_role: {name: onprem.platform.application, tasks_from: release.yml}}
+- {when: false, import_role: {name: onprem.platform.storage}}
+- {when: false, import_role: {name: onprem.platform.gitops}}
+- {when: false, import_role: {name: onprem.platform.observability, tasks_from: settings.yml}}
 """
+CHECK = "- {import_role: {name: onprem.platform.observability, tasks_from: check.yml}}"
+TREE = "{{ lookup('onprem.platform.tree', *gitops_tree_directories) | to_json }}"
 
 Render = Callable[..., Path]
 Document = dict[str, Any]
 
 
 def play(directory: Path, **settings: Any) -> subprocess.CompletedProcess[str]:
-    """Run the playbook; the rendered tree is in ``tree.json`` of the directory."""
+    """Have settings checked; the tree that is rendered with them is then in ``tree.json`` of the directory."""
+    return run_tasks(directory, [*yaml.safe_load(CHECK), write_task(directory / "tree.json", TREE)], settings)
+
+
+def write_task(path: Path, content: str) -> Document:
+    """A task that writes what a template gives."""
+    return {"ansible.builtin.copy": {"content": content, "dest": str(path), "mode": "0600"}}
+
+
+def run_tasks(directory: Path, tasks: list[Document], settings: Document) -> subprocess.CompletedProcess[str]:
+    """Run tasks with the settings of all roles at hand."""
     (directory / "inventory.yml").write_text(INVENTORY)
-    (directory / "playbook.yml").write_text(PLAYBOOK)
+    playbook = {"hosts": "localhost", "connection": "local", "gather_facts": False}
+    playbook["vars"] = {"role_path": str(REPOSITORY / "roles/gitops")}
+    (directory / "playbook.yml").write_text(json.dumps([playbook | {"tasks": yaml.safe_load(ROLES) + tasks}]))
     (directory / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\nof a test\n-----END CERTIFICATE-----\n")
     own = {
-        "output": str(directory / "tree.json"),
-        "repository": str(REPOSITORY),
         "platform_bundle_directory": str(bundle_directory()),
         "platform_state_directory": str(directory),
     }
@@ -82,13 +85,32 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
         directory = tmp_path_factory.mktemp("tree")
         result = play(directory, **settings)
         assert result.returncode == 0, result.stdout + result.stderr
-        for name, text in json.loads((directory / "tree.json").read_text()).items():
-            path = directory / "tree" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return directory / "tree"
+        return write_tree(json.loads((directory / "tree.json").read_text()), directory / "tree")
 
     return rendered
+
+
+def write_tree(files: dict[str, str], target: Path) -> Path:
+    """Write the files of a rendered tree."""
+    for name, text in files.items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return target
+
+
+def render_variants(directory: Path, variants: dict[str, Document], content: str) -> dict[str, Any]:
+    """Return what a template gives with each variant's settings, by one run of Ansible."""
+    tasks: list[Document] = [
+        {
+            "ansible.builtin.set_fact": {"rendered": "{{ rendered | default({}) | combine({name: content}) }}"},
+            "vars": {**settings, "name": name, "content": content},
+        }
+        for name, settings in variants.items()
+    ]
+    result = run_tasks(directory, [*tasks, write_task(directory / "rendered.json", "{{ rendered | to_json }}")], {})
+    assert result.returncode == 0, result.stdout + result.stderr
+    return dict(json.loads((directory / "rendered.json").read_text()))
 
 
 LAB = yaml.safe_load((REPOSITORY / "inventories/lab/group_vars/all/observability.yml").read_text())
@@ -100,10 +122,13 @@ def lab(render: Render) -> Path:
     return render(**LAB, observability_grafana_image=GRAFANA)
 
 
-def build(directory: Path) -> list[Document]:
-    """The documents of one kustomization, as Flux builds them."""
+def build(directory: Path, definitions: bool = True) -> list[Document]:
+    """The documents of one kustomization, as Flux builds them; those that define kinds take long to read."""
     kubectl = bundle_directory() / "files" / "kubectl"
     text = subprocess.run([kubectl, "kustomize", directory], capture_output=True, text=True, check=True).stdout
+    if not definitions:
+        documents = text.split("\n---\n")
+        text = "\n---\n".join(item for item in documents if "\nkind: CustomResourceDefinition\n" not in item)
     # YAML 1.1 gives "=" a meaning of its own, which these definitions do not have in mind.
     loader = type("Loader", (yaml.CSafeLoader,), {})
     loader.add_constructor("tag:yaml.org,2002:value", lambda self, node: node.value)

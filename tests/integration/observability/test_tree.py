@@ -15,7 +15,7 @@ import yaml
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer
-from ansible_collections.onprem.platform.tests.integration.observability.conftest import Document, Render, kubectl, play
+from ansible_collections.onprem.platform.tests.integration.observability.conftest import Document, kubectl, play
 
 
 def namespace(name: str, level: str) -> Document:
@@ -79,6 +79,9 @@ def test_no_secret_is_in_the_tree(documents: list[Document]) -> None:
         ),
         pytest.param({"observability_threshold_overrides": {"node_load_per_core": "1 +"}}, "parse error", id="rules"),
         pytest.param(
+            {"observability_prometheus_storage_size": "10Gi"}, "would be full before anything is deleted", id="sizes"
+        ),
+        pytest.param(
             {"observability_additional_scrape_configs": [{"job_nam": "x"}]}, "field job_nam not found", id="scrapes"
         ),
     ],
@@ -89,18 +92,6 @@ def test_a_wrong_configuration_stops_the_run(tmp_path: Path, settings: dict[str,
     assert tool_says in result.stdout, result.stdout + result.stderr
     assert "Nothing was pushed" in result.stdout
     assert not (tmp_path / "tree.json").exists()
-
-
-S3 = {"observability_loki_s3": {"bucketnames": "logs", "endpoint": "s3.example.com", "s3forcepathstyle": True}}
-
-
-@pytest.mark.parametrize("settings", [{}, S3], ids=["volume", "s3"])
-def test_loki_takes_its_configuration(render: Render, tmp_path: Path, settings: dict[str, Any]) -> None:
-    image = BundledImages(bundle_directory()).unpack("loki", tmp_path)
-    configuration = render(**settings) / "observability/stack/loki-configuration.yaml"
-    command = [str(tmp_path) + image["Entrypoint"][0], "-verify-config", f"-config.file={configuration}"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
 
 
 def test_the_collector_takes_its_configuration(lab: Path, tmp_path: Path) -> None:
