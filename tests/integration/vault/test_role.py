@@ -299,6 +299,17 @@ def test_from_empty_volumes_to_credentials(platform: Platform) -> None:
     kept = platform.nodes[0].request("GET", "kv/data/shop", token=again).json()["data"]
     assert kept["data"]["APP_KEY"] == app_key and kept["metadata"]["version"] == 1
 
+    # A key that only people know: a run says when it is missing, and adds nothing itself.
+    required = [client("watch", data={"url": CLIENT_SECRET}, required_keys=["url", "token"])]
+    options = ("-e", json.dumps({"vault_clients": required}))
+    assert platform.play(*options)["returncode"] != 0
+    assert "kv/tools/watch lacks token." in platform.output and CLIENT_SECRET not in platform.output
+    administrator = platform.log_in("platform-admin", "vault", "onprem-platform-admin").json()["auth"]["client_token"]
+    data = {"url": CLIENT_SECRET, "token": "a-canary"}
+    assert platform.nodes[0].request("POST", "kv/data/tools/watch", {"data": data}, token=administrator).ok
+    assert platform.converged(*options)["changed"] == 0
+    assert "a-canary" not in platform.output
+
     # After a power loss a check run says what it would do; the tasks file of the unseal play does it.
     for node in platform.nodes:
         node.restart()
