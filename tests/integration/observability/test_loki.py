@@ -304,6 +304,9 @@ def test_wrong_keys_are_told_and_lose_nothing(
         server.flush()
         wait(lambda: "api error SignatureDoesNotMatch" in server.log(), "Loki says that the bucket refuses it")
         assert not gateway.has_chunks()
+        metrics = requests.get(f"{server.url}/metrics", timeout=10).text.splitlines()
+        (failures,) = (line for line in metrics if line.startswith("loki_ingester_chunks_flush_failures_total"))
+        assert float(failures.split()[1]) > 0, "what the alert looks at"
         # It is in Loki's log on the volume, and goes to the bucket when a new start finds the new secret.
         server.kill()
         server.credentials = agent(vault, rendered, tmp_path / "renewed", "renewed")
