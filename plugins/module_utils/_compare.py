@@ -73,6 +73,11 @@ def unordered(value: Any) -> list[str]:
     return sorted(set(strings(value)))
 
 
+def cidrs(value: Any) -> list[str]:
+    """Return address blocks as a set; a block of one address is the address itself, as Vault answers."""
+    return sorted({item.removesuffix("/128" if ":" in item else "/32") for item in strings(value)})
+
+
 def statements(value: Any) -> list[str]:
     """Return a list of statements exactly as given; a single text is one statement and is not split."""
     if value is None or value == "":

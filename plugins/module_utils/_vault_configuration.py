@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import (
+    _vault_approle,
     _vault_audit,
     _vault_database_connection,
     _vault_database_role,
+    _vault_database_static_role,
     _vault_kubernetes,
+    _vault_kv2_config,
     _vault_kv2_plan,
     _vault_mounts,
     _vault_policy,
@@ -99,6 +102,21 @@ SECTIONS = (
         mount_option="auth_path",
     ),
     Section(
+        "approle_roles",
+        _vault_approle.KIND,
+        _one_of_many(_vault_approle.ROLE_OPTIONS, "name", {"auth_path": _vault_approle.AUTH_PATH}),
+        _vault_approle.plan_role,
+        inside="auth/",
+        mount_option="auth_path",
+    ),
+    Section(
+        "kv2_configs",
+        _vault_kv2_config.KIND,
+        _vault_kv2_config.CONFIG_ARGUMENTS,
+        _vault_kv2_config.plan_config,
+        mount_option="engine_mount_point",
+    ),
+    Section(
         "kv2_secrets",
         _vault_kv2_plan.KIND,
         _one_of_many(
@@ -122,6 +140,13 @@ SECTIONS = (
         _vault_database_role.KIND,
         _one_of_many(_vault_database_role.ROLE_OPTIONS, "name", _DATABASE),
         _vault_database_role.plan_role,
+        mount_option="engine_mount_point",
+    ),
+    Section(
+        "database_static_roles",
+        _vault_database_static_role.KIND,
+        _one_of_many(_vault_database_static_role.STATIC_ROLE_OPTIONS, "name", _DATABASE),
+        _vault_database_static_role.plan_static_role,
         mount_option="engine_mount_point",
     ),
     Section(

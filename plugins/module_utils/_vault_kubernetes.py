@@ -14,16 +14,15 @@ from ._compare import (
     Field,
     boolean,
     compare,
-    integer,
     pem,
     pem_set,
-    seconds,
     structured,
     unordered,
 )
 from ._vault import VaultClient
 from ._vault_errors import VaultConfigurationError
 from ._vault_objects import Plan, plan_absent, plan_present
+from ._vault_token_fields import TOKEN_FIELDS, TOKEN_OPTIONS
 
 AUTH_PATH: dict[str, Any] = {"type": "str", "default": "kubernetes", "aliases": ["engine_mount_point"]}
 CONFIG_KIND, ROLE_KIND = "kubernetes auth configuration", "kubernetes role"
@@ -104,19 +103,7 @@ ROLE_OPTIONS: dict[str, Any] = {
     SELECTOR: {"type": "str"},
     "audience": {"type": "str"},
     "alias_name_source": {"type": "str", "choices": ["serviceaccount_uid", "serviceaccount_name"]},
-    "token_policies": {"type": "list", "elements": "str", "no_log": False},
-    "token_ttl": {"type": "str", "no_log": False},
-    "token_max_ttl": {"type": "str", "no_log": False},
-    "token_explicit_max_ttl": {"type": "str", "no_log": False},
-    "token_period": {"type": "str", "no_log": False},
-    "token_num_uses": {"type": "int", "no_log": False},
-    "token_type": {
-        "type": "str",
-        "choices": ["default", "service", "batch", "default-service", "default-batch"],
-        "no_log": False,
-    },
-    "token_bound_cidrs": {"type": "list", "elements": "str", "no_log": False},
-    "token_no_default_policy": {"type": "bool"},
+    **TOKEN_OPTIONS,
 }
 _ROLE_FIELDS = (
     Field("bound_service_account_names", unordered),
@@ -124,15 +111,7 @@ _ROLE_FIELDS = (
     Field(SELECTOR, structured),
     Field("audience", absent=""),
     Field("alias_name_source", absent="serviceaccount_uid"),
-    Field("token_policies", unordered),
-    Field("token_ttl", seconds),
-    Field("token_max_ttl", seconds),
-    Field("token_explicit_max_ttl", seconds),
-    Field("token_period", seconds),
-    Field("token_num_uses", integer),
-    Field("token_type", absent="default"),
-    Field("token_bound_cidrs", unordered),
-    Field("token_no_default_policy", boolean),
+    *TOKEN_FIELDS,
 )
 
 

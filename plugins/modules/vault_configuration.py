@@ -320,6 +320,98 @@ options:
         type: str
         choices: [present, absent]
         default: present
+  approle_roles:
+    description:
+      - Roles of AppRole auth methods.
+      - Their options are those of M(onprem.platform.vault_approle_role), and mean the same.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+        required: true
+        aliases: [role_name]
+      custom_role_id:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+      bind_secret_id:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: bool
+      local_secret_ids:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: bool
+      secret_id_bound_cidrs:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: list
+        elements: str
+      secret_id_num_uses:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: int
+      secret_id_ttl:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+      token_policies:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: list
+        elements: str
+      token_ttl:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+      token_max_ttl:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+      token_explicit_max_ttl:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+      token_period:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+      token_num_uses:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: int
+      token_type:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+        choices: [default, service, batch, default-service, default-batch]
+      token_bound_cidrs:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: list
+        elements: str
+      token_no_default_policy:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: bool
+      auth_path:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+        default: approle
+        aliases: [engine_mount_point]
+      state:
+        description: As in M(onprem.platform.vault_approle_role).
+        type: str
+        choices: [present, absent]
+        default: present
+  kv2_configs:
+    description:
+      - Settings of versioned key-value engines.
+      - Their options are those of M(onprem.platform.vault_kv2_config), and mean the same.
+    type: list
+    elements: dict
+    suboptions:
+      engine_mount_point:
+        description: As in M(onprem.platform.vault_kv2_config).
+        type: str
+        default: kv
+        aliases: [mount_path]
+      max_versions:
+        description: As in M(onprem.platform.vault_kv2_config).
+        type: int
+      cas_required:
+        description: As in M(onprem.platform.vault_kv2_config).
+        type: bool
+      delete_version_after:
+        description: As in M(onprem.platform.vault_kv2_config).
+        type: str
   kv2_secrets:
     description:
       - Secrets of versioned key-value engines.
@@ -494,6 +586,55 @@ options:
         aliases: [mount_path]
       state:
         description: As in M(onprem.platform.vault_database_role).
+        type: str
+        choices: [present, absent]
+        default: present
+  database_static_roles:
+    description:
+      - Static roles of database secrets engines.
+      - Their options are those of M(onprem.platform.vault_database_static_role), and mean the same.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: str
+        required: true
+        aliases: [role_name]
+      connection_name:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: str
+        aliases: [db_name]
+      database_username:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: str
+      rotation_period:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: str
+      rotation_schedule:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: str
+      rotation_window:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: str
+      rotation_statements:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: list
+        elements: str
+      credential_type:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: str
+        choices: [password, rsa_private_key, client_certificate]
+      credential_config:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: dict
+      engine_mount_point:
+        description: As in M(onprem.platform.vault_database_static_role).
+        type: str
+        default: database
+        aliases: [mount_path]
+      state:
+        description: As in M(onprem.platform.vault_database_static_role).
         type: str
         choices: [present, absent]
         default: present

@@ -118,7 +118,7 @@ EXAMPLES = r"""
     connection_url: !unsafe "{{username}}:{{password}}@tcp(mariadb.shop.svc:3306)/"
     connection_username: vault
     connection_password: "{{ first_password }}"
-    allowed_roles: [shop]
+    allowed_roles: [shop, shop-reports]
     root_rotation_statements:
       - !unsafe "ALTER USER '{{username}}'@'%' IDENTIFIED BY '{{password}}'"
 

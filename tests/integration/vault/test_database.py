@@ -10,11 +10,13 @@ from ansible_collections.onprem.platform.plugins.modules import (
     vault_database_connection,
     vault_database_role,
     vault_database_rotate_root,
+    vault_database_static_role,
 )
 
 connection = vault_database_connection.main
 role = vault_database_role.main
 rotate = vault_database_rotate_root.main
+static_role = vault_database_static_role.main
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
@@ -125,3 +127,61 @@ def test_a_kill_between_rotation_and_mark(database, call, dev):
     dev.request("POST", f"{mount}/rotate-root/killed", {})
     assert call(rotate, engine_mount_point=mount, name="killed")["changed"]
     assert not call(rotate, engine_mount_point=mount, name="killed")["changed"]
+
+
+def test_life_of_a_static_role(database, call, dev):
+    """A user that the database has already; Vault takes its password over, and a second run rotates nothing."""
+    server, wanted, _role = database
+    mount, log = wanted["engine_mount_point"], dev.audit
+    for name in ("keeper", "reports"):
+        server.add_user(name)
+    keeper = {**wanted, "name": "keeper", "connection_username": "keeper", "allowed_roles": ["*"]}
+    assert call(connection, **keeper)["changed"]
+    role = {
+        "engine_mount_point": mount,
+        "name": "reports",
+        "connection_name": "keeper",
+        "database_username": "reports",
+        "rotation_period": "24h",
+        "rotation_statements": wanted.get("root_rotation_statements")
+        or ["ALTER USER \"{{name}}\" WITH PASSWORD '{{password}}'"],
+    }
+    missing = call(static_role, **{**role, "database_username": None})
+    assert "needs database_username" in missing["msg"]
+    log.start()
+    planned = call(static_role, check=True, **role)
+    assert planned["changed"] and not log.writes() and server.login("reports", server.first_password)
+    created = call(static_role, **role)
+    assert created["changed"] and created["diff"] == planned["diff"]
+    assert not server.login("reports", server.first_password), "only Vault knows it"
+
+    def password() -> str:
+        return dev.request("GET", f"{mount}/static-creds/reports")["data"]["password"]
+
+    first = password()
+    assert server.login("reports", first)
+    log.start()
+    assert not call(static_role, **{**role, "rotation_period": "86400"})["changed"] and not log.writes()
+    updated = call(static_role, **{**role, "rotation_period": "12h"})
+    assert updated["objects"][0]["options"] == ["rotation_period"] and password() == first
+    scheduled = {**role, "rotation_period": None, "rotation_schedule": "0 2 * * *", "rotation_window": "2h"}
+    assert call(static_role, **scheduled)["objects"][0]["options"] == ["rotation_schedule", "rotation_window"]
+    log.start()
+    assert not call(static_role, **scheduled)["changed"] and not log.writes()
+    dev.request("POST", f"{mount}/static-roles/reports", {"username": "reports", "rotation_schedule": "0 3 * * *"})
+    assert call(static_role, **scheduled)["objects"][0]["options"] == ["rotation_schedule"]
+    assert call(static_role, **role)["changed"] and not call(static_role, **role)["changed"]
+    assert "cannot be changed" in call(static_role, **{**role, "database_username": "vault"})["msg"]
+    assert server.login("reports", password())
+
+    refused = call(static_role, **{**role, "name": "other", "database_username": "nobody at all"})
+    assert refused["failed"] and refused["failure"]["kind"] in ("invalid_request", "server_error"), refused
+    taken = call(static_role, token="hvs.dead", **role)
+    assert taken["failure"]["kind"] == "token_rejected"
+    last = password()
+    gone = {"engine_mount_point": mount, "name": "reports", "state": "absent"}
+    assert call(static_role, check=True, **gone)["changed"] and call(static_role, **gone)["changed"]
+    log.start()
+    assert not call(static_role, **gone)["changed"] and not log.writes()
+    assert server.login("reports", last), "the user keeps the last password"
+    assert last not in log.text() and first not in str([planned, created, updated])

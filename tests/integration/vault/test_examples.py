@@ -52,15 +52,18 @@ def play(path: Path, **environment: str) -> dict[str, int]:
 
 
 def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_path):
-    for path in ("kubernetes", "kubernetes-elsewhere"):
-        dev.request("POST", f"sys/auth/{path}", {"type": "kubernetes"})
+    for path in ("kubernetes", "kubernetes-elsewhere", "approle"):
+        dev.request("POST", f"sys/auth/{path}", {"type": path.partition("-")[0]})
     modules = ["policy", "mount", "auth_method", "kubernetes_auth_config", "kubernetes_role", "audit", "kv2_secret"]
     modules += [
+        "approle_role",
+        "kv2_config",
         "mount_info",
         "auth_method_info",
         "policy_info",
         "database_connection",
         "database_role",
+        "database_static_role",
         "database_rotate_root",
         "configuration",
     ]
@@ -84,7 +87,8 @@ def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_p
     before, after = path.read_text().split("name: library-postgresql", 1)
     after = after.replace("{{ first_password }}", postgresql.first_password, 1)
     path.write_text(f"{before}name: library-postgresql{after}")
-    mariadb.add_user("librarian")
+    for user in ("librarian", "reports"):
+        mariadb.add_user(user)
     kubeconfig = kubernetes.kubeconfig(tmp_path)  # of a cluster without the service account: the token is needed
     first = play(path, KUBECONFIG=kubeconfig)
     # what is retired never existed: a policy, a role and a secret are reported with their siblings or unchanged

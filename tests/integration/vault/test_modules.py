@@ -83,6 +83,39 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], tupl
         ("POST", "auth/k8s/role/shop", {"token_ttl": "5m"}),
         {"auth_path": "k8s", "name": "shop", "state": "absent"},
     ),
+    "approle_role": (
+        "vault_approle_role",
+        {"auth_path": "machines"},
+        {
+            "auth_path": "machines",
+            "name": "Pipeline",
+            "custom_role_id": "pipeline",
+            "secret_id_bound_cidrs": ["10.1.2.3/32", "10.0.0.0/8"],
+            "secret_id_ttl": "24h",
+            "token_policies": ["b", "a"],
+            "token_bound_cidrs": ["10.1.2.3/32", "10.0.0.0/8"],
+            "token_ttl": "20m",
+            "local_secret_ids": False,
+        },
+        {
+            "custom_role_id": "other",
+            "secret_id_num_uses": 3,
+            "secret_id_bound_cidrs": [],
+            "token_bound_cidrs": ["10.1.2.4/32"],
+            "token_type": "batch",
+            "token_ttl": "600",
+        },
+        ("POST", "auth/machines/role/pipeline", {"token_type": "service", "secret_id_ttl": "7h"}),
+        {"auth_path": "machines", "name": "pipeline", "state": "absent"},
+    ),
+    "kv2_config": (
+        "vault_kv2_config",
+        {"engine_mount_point": "settings"},
+        {"engine_mount_point": "settings", "max_versions": 20, "cas_required": True, "delete_version_after": "72h"},
+        {"max_versions": 0, "cas_required": False, "delete_version_after": "0"},
+        ("POST", "settings/config", {"max_versions": 3}),
+        None,
+    ),
     "kubernetes_auth_config": (
         "vault_kubernetes_auth_config",
         {"auth_path": "k8s"},
@@ -132,6 +165,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], tupl
         {"name": "shop", "state": "absent"},
     ),
 }
+ALWAYS_THERE = ("kv2_config",)
 SECRETS = ("canary-reviewer-jwt", "canary-kv", "canary-kv-2")
 
 
@@ -141,7 +175,9 @@ def mounts(dev):
     for path, body in (
         ("sys/mounts/kv", {"type": "kv-v2"}),
         ("sys/mounts/database", {"type": "database"}),
+        ("sys/mounts/settings", {"type": "kv-v2"}),
         ("sys/auth/k8s", {"type": "kubernetes"}),
+        ("sys/auth/machines", {"type": "approle"}),
     ):
         dev.request("POST", path, body)
 
@@ -167,7 +203,7 @@ def test_life(name, call, dev):
     created = run(**params)
     assert created["changed"] and log.writes()
     assert created["diff"] == planned["diff"]
-    assert {entry["action"] for entry in created["objects"]} == {"created"}
+    assert {entry["action"] for entry in created["objects"]} == {"updated" if name in ALWAYS_THERE else "created"}
     assert not run(**params)["changed"] and not log.writes()
     assert not run(check=True, **params)["changed"]
 
@@ -220,6 +256,9 @@ def test_wrong_type_of_a_mount(call, dev):
     main = importlib.import_module(f"{PACKAGE}.vault_mount").main
     assert "is of type kv" in call(main, path="kv", type="pki")["msg"]
     assert "is of type kv" in call(main, path="kv", type="pki", state="absent")["msg"]
+    role = importlib.import_module(f"{PACKAGE}.vault_approle_role").main
+    assert call(role, name="a", auth_path="machines", local_secret_ids=True)["changed"]
+    assert "cannot be changed" in call(role, name="a", auth_path="machines", local_secret_ids=False)["msg"]
 
 
 def test_full_replacement_keeps_the_reviewer_jwt(call, dev):
@@ -239,6 +278,15 @@ def test_full_replacement_keeps_the_reviewer_jwt(call, dev):
     assert call(main, auth_path="jwt-kept", token_reviewer_jwt="")["changed"]
     assert not dev.request("GET", "auth/jwt-kept/config")["data"]["token_reviewer_jwt_set"]
     assert not call(main, auth_path="jwt-kept", token_reviewer_jwt="")["changed"]
+
+
+def test_an_engine_of_version_1_has_no_settings(call, dev):
+    main = importlib.import_module(f"{PACKAGE}.vault_kv2_config").main
+    dev.request("POST", "sys/mounts/old", {"type": "kv-v1"})
+    assert "version 2" in call(main, engine_mount_point="old", max_versions=1)["msg"]
+    dev.request("POST", "old/config", {"a": "secret of that name"})
+    assert "version 2" in call(main, engine_mount_point="old", max_versions=1)["msg"]
+    assert dev.request("GET", "old/config")["data"] == {"a": "secret of that name"}
 
 
 def test_integers_that_vault_would_round(call, dev):

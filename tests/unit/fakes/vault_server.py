@@ -86,6 +86,7 @@ class State:
         self.objects: dict[str, dict[str, Any]] = {}
         self.kv: dict[str, dict[str, Any]] = {}
         self.database_passwords: dict[str, str] = {}
+        self.role_ids: dict[str, str] = {}
 
 
 class FakeVault:
@@ -229,9 +230,12 @@ class FakeVault:
             (r"sys/audit/(.+)", self._audit),
             (r"auth/token/(lookup-self|revoke-self|accessors|lookup-accessor|revoke-accessor)", self._token),
             (r"auth/([^/]+)/config", self._kubernetes_config),
-            (r"auth/([^/]+)/role/(.+)", self._kubernetes_role),
+            (r"auth/([^/]+)/role/([^/]+)", self._role),
+            (r"auth/([^/]+)/role/([^/]+)/role-id", self._role_id),
             (r"([^/]+)/(data|metadata|delete|undelete|destroy)/(.+)", self._kv),
+            (r"([^/]+)/config", self._kv_config),
             (r"([^/]+)/config/(.+)", self._database_config),
+            (r"([^/]+)/static-roles/(.+)", self._database_static_role),
             (r"([^/]+)/roles/(.+)", self._database_role),
             (r"([^/]+)/rotate-root/(.+)", self._rotate_root),
         ]
@@ -454,14 +458,9 @@ class FakeVault:
         self.state.objects[key] = stored
         return None
 
-    def _kubernetes_role(self, method: str, body: Any, _token: str, mount: str, name: str) -> Any:
+    def _role(self, method: str, body: Any, _token: str, mount: str, name: str) -> Any:
         self._require(self.state.auth, mount, f"auth/{mount}/role/{name}")
-        defaults = {
-            "bound_service_account_names": [],
-            "bound_service_account_namespaces": [],
-            "bound_service_account_namespace_selector": "",
-            "alias_name_source": "serviceaccount_uid",
-            "audience": None,
+        tokens = {
             **dict.fromkeys(("token_ttl", "token_max_ttl", "token_explicit_max_ttl", "token_period"), 0),
             "token_policies": [],
             "token_bound_cidrs": [],
@@ -469,10 +468,85 @@ class FakeVault:
             "token_num_uses": 0,
             "token_no_default_policy": False,
         }
-        durations = ("token_ttl", "token_max_ttl", "token_explicit_max_ttl", "token_period")
+        convert: dict[str, Callable[[Any], Any]] = dict.fromkeys(
+            [name for name in tokens if name.endswith("ttl")], seconds
+        )
+        convert |= {"token_period": seconds, "secret_id_ttl": seconds}
+        convert["token_bound_cidrs"] = lambda blocks: [block.removesuffix("/32") for block in blocks]
+        key = f"auth/{mount}/role/{name}"
+        if self.state.auth[f"{mount}/"]["type"] == "approle":
+            return self._approle_role(method, body, key, tokens, convert)
+        defaults = {
+            "bound_service_account_names": [],
+            "bound_service_account_namespaces": [],
+            "bound_service_account_namespace_selector": "",
+            "alias_name_source": "serviceaccount_uid",
+            "audience": None,
+            **tokens,
+        }
         if method == "POST":  # an update without the selector drops it
             body = {"bound_service_account_namespace_selector": "", **body}
-        return self._merge(method, body, f"auth/{mount}/role/{name}", defaults, dict.fromkeys(durations, seconds))
+        return self._merge(method, body, key, defaults, convert)
+
+    def _approle_role(self, method: str, body: Any, key: str, tokens: dict[str, Any], convert: dict[str, Any]) -> Any:
+        body = dict(body)
+        role_id = body.pop("role_id", None)
+        if method == "POST" and "local_secret_ids" in body and key in self.state.objects:
+            raise Refused(400, "local_secret_ids can only be modified during role creation")
+        defaults = {
+            "bind_secret_id": True,
+            "local_secret_ids": False,
+            "secret_id_bound_cidrs": None,
+            "secret_id_num_uses": 0,
+            "secret_id_ttl": 0,
+            **tokens,
+        }
+        answer = self._merge(method, body, key, defaults, convert)
+        if method == "POST" and (role_id or key not in self.state.role_ids):
+            self.state.role_ids[key] = role_id or f"role-id-of-{key}"
+        return answer
+
+    def _role_id(self, _method: str, _body: Any, _token: str, mount: str, name: str) -> Any:
+        key = f"auth/{mount}/role/{name}"
+        if key not in self.state.objects:
+            raise Refused(404)
+        return {"data": {"role_id": self.state.role_ids[key]}}
+
+    def _database_static_role(self, method: str, body: Any, _token: str, mount: str, name: str) -> Any:
+        self._require(self.state.mounts, mount, f"{mount}/static-roles/{name}")
+        key = f"{mount}/static-roles/{name}"
+        stored = self.state.objects.get(key)
+        if method == "POST":
+            if stored and body.get("username") != stored["username"]:
+                raise Refused(400, "cannot update static account username")
+            if not stored or not body.keys() & {"rotation_period", "rotation_schedule"}:
+                body = {"rotation_period": (stored or {}).get("rotation_period", 0), **body}
+            if "rotation_schedule" in body:
+                body = {key: value for key, value in body.items() if key != "rotation_period"}
+        defaults: dict[str, Any] = {
+            "db_name": "",
+            "username": "",
+            **dict.fromkeys(("rotation_period", "rotation_schedule", "rotation_window"), None),
+            "rotation_statements": [],
+            "credential_type": "password",
+            "credential_config": None,
+        }
+        answer = self._merge(method, body, key, defaults, {"rotation_period": seconds, "rotation_window": seconds})
+        if method == "POST":  # one of the two is stored
+            dropped = "rotation_period" if "rotation_schedule" in body else "rotation_schedule"
+            self.state.objects[key][dropped] = None
+        return answer
+
+    def _kv_config(self, method: str, body: Any, _token: str, mount: str) -> Any:
+        self._require(self.state.mounts, mount, f"{mount}/config")
+        if (self.state.mounts[f"{mount}/"]["options"] or {}).get("version") != "2":
+            raise Refused(404)
+        defaults = {"max_versions": 0, "cas_required": False, "delete_version_after": "0s"}
+        stored = self.state.objects.setdefault(f"{mount}/config", defaults)
+        if method == "GET":
+            return {"data": stored}
+        stored.update(body)
+        return None
 
     def _database_role(self, method: str, body: Any, _token: str, mount: str, name: str) -> Any:
         self._require(self.state.mounts, mount, f"{mount}/roles/{name}")

@@ -253,3 +253,24 @@ def test_fallback_login(call, vault, kubernetes_login, tmp_path):
 def test_no_fallback_when_the_server_is_away(call, vault, kubernetes_login):
     vault.state.sealed = True
     assert call(main, **WANTED, **kubernetes_login)["failure"]["kind"] == "sealed"
+
+
+def test_settings_and_roles_in_mounts_of_the_same_call(call, vault):
+    wanted = {
+        "mounts": WANTED["mounts"],
+        "auth_methods": [{"type": "approle"}],
+        "approle_roles": [{"name": "pipeline", "token_ttl": "10m"}],
+        "kv2_configs": [{"max_versions": 3}],
+        "kv2_secrets": WANTED["kv2_secrets"],
+        "database_connections": WANTED["database_connections"],
+        "database_static_roles": [
+            {"name": "reports", "connection_name": "shop", "database_username": "reports", "rotation_period": "1h"}
+        ],
+    }
+    planned = call(main, check=True, **wanted)
+    assert planned["changed"] and not vault.writes, planned
+    done = call(main, **wanted)
+    assert actions(done) == actions(planned) and done["diff"] == planned["diff"]
+    assert actions(done)["kv2_configs", "kv"] == "updated"
+    vault.forget()
+    assert not call(main, **wanted)["changed"] and not vault.writes

@@ -11,6 +11,7 @@ from ansible_collections.onprem.platform.plugins.modules import (
     vault_database_connection,
     vault_database_role,
     vault_database_rotate_root,
+    vault_database_static_role,
     vault_mount,
 )
 from ansible_collections.onprem.platform.tests.unit.fakes.vault_server import Fault
@@ -18,6 +19,7 @@ from ansible_collections.onprem.platform.tests.unit.fakes.vault_server import Fa
 connection = vault_database_connection.main
 rotate = vault_database_rotate_root.main
 role = vault_database_role.main
+static_role = vault_database_static_role.main
 
 URL = "{{username}}:{{password}}@tcp(127.0.0.1:3306)/"
 WANTED = {
@@ -180,3 +182,53 @@ def test_roles_in_one_call(call, vault):
     assert call(role, roles=roles)["changed"]
     vault.forget()
     assert not call(role, roles=roles)["changed"] and len(vault.requests) == 4
+
+
+STATIC = {
+    "name": "reports",
+    "connection_name": "shop",
+    "database_username": "reports",
+    "rotation_period": "24h",
+    "rotation_statements": ["ALTER USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'"],
+}
+
+
+def test_life_of_a_static_role(call, vault):
+    planned = call(static_role, check=True, **STATIC)
+    assert planned["changed"] and not vault.writes
+    assert call(static_role, **STATIC)["diff"] == planned["diff"]
+    vault.forget()
+    assert not call(static_role, **{**STATIC, "rotation_period": "86400"})["changed"] and not vault.writes
+    updated = call(static_role, **{**STATIC, "rotation_period": "12h"})
+    assert updated["objects"][0]["options"] == ["rotation_period"]
+    assert vault.bodies[-1] == {"rotation_period": "12h", "username": "reports"}
+
+    scheduled = {**STATIC, "rotation_period": None, "rotation_schedule": "0 2 * * *", "rotation_window": "2h"}
+    assert call(static_role, **scheduled)["objects"][0]["options"] == ["rotation_schedule", "rotation_window"]
+    vault.forget()
+    assert not call(static_role, **scheduled)["changed"] and not vault.writes
+    assert call(static_role, **STATIC)["changed"]
+
+    vault.state.objects["database/static-roles/reports"]["db_name"] = "other"
+    assert call(static_role, **STATIC)["objects"][0]["options"] == ["db_name"]
+    assert call(static_role, name="reports", state="absent")["changed"]
+    vault.forget()
+    assert not call(static_role, name="reports", state="absent")["changed"] and not vault.writes
+
+
+def test_a_static_role_that_cannot_be(call, vault):
+    missing = call(static_role, name="reports")
+    assert "connection_name and database_username and rotation_period" in missing["msg"]
+    assert "exclude each other" in call(static_role, **STATIC, rotation_schedule="0 2 * * *")["msg"]
+    call(static_role, **STATIC)
+    vault.forget()
+    refused = call(static_role, **{**STATIC, "database_username": "other"})
+    assert "cannot be changed to other" in refused["msg"] and not vault.writes
+    assert not call(static_role, name="reports", rotation_period="24h")["changed"]
+
+
+def test_static_roles_in_one_call(call, vault):
+    roles = [{**STATIC, "name": f"r{number}"} for number in range(3)]
+    assert call(static_role, roles=roles)["changed"]
+    vault.forget()
+    assert not call(static_role, roles=roles)["changed"] and len(vault.requests) == 3
