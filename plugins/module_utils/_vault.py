@@ -9,8 +9,9 @@ import os
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
@@ -41,6 +42,9 @@ try:
     HVAC_IMPORT_ERROR = None
 except ImportError:
     HVAC_IMPORT_ERROR = traceback.format_exc()
+
+_Answer = TypeVar("_Answer")
+_CHUNK = 1024 * 1024
 
 _KUBERNETES = {
     "kubeconfig": {"type": "path", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG", "KUBECONFIG"])},
@@ -187,9 +191,41 @@ class VaultClient:
 
         Raises VaultError or one of its kinds.
         """
+        return self._repeat(lambda: self._send(method, path, body, headers, accept), repeatable=repeatable)
+
+    def download(self, path: str, file: BinaryIO) -> None:
+        """Replace the content of a file by the answer to a GET, which is no JSON, without keeping it in memory.
+
+        Raises VaultError or one of its kinds; the file then holds a part of the answer or nothing.
+        """
+
+        def attempt() -> None:
+            file.seek(0)
+            file.truncate()
+            with self._exchange("GET", path, stream=True) as answer:
+                if not answer.ok:
+                    raise self._refusal(answer, "GET", path)
+                for chunk in answer.iter_content(_CHUNK):
+                    file.write(chunk)
+
+        self._repeat(attempt)
+
+    def upload(self, path: str, file: BinaryIO) -> None:
+        """Send a file as the body of a POST; never twice if the server may have seen it."""
+
+        def attempt() -> None:
+            file.seek(0)
+            with self._exchange("POST", path, data=file) as answer:
+                if not answer.ok:
+                    raise self._refusal(answer, "POST", path)
+
+        self._repeat(attempt, repeatable=False)
+
+    def _repeat(self, send: Callable[[], _Answer], *, repeatable: bool = True) -> _Answer:
+        """Send until there is an answer or an error that repeating does not mend, and return the answer."""
         for attempt in range(self._retries + 1):
             try:
-                return self._send(method, path, body, headers, accept)
+                return send()
             except VaultError as error:
                 lost = isinstance(error, VaultConnectionError) and error.sent
                 if not error.retryable or attempt == self._retries or (lost and not repeatable):
@@ -227,16 +263,20 @@ class VaultClient:
         headers: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (),
     ) -> dict[str, Any]:
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"headers": dict(headers or {})}
         if body is not None:
             options["json"] = dict(body)
+        with self._exchange(method, path, **options) as answer:
+            if answer.ok or answer.status_code in accept:
+                return self._content(answer, method, path)
+            raise self._refusal(answer, method, path)
+
+    @contextmanager
+    def _exchange(self, method: str, path: str, **options: Any) -> Iterator[Any]:
+        """Send one request and hand its answer over; errors of the network, also while it is read, become typed."""
         try:
-            answer = self._adapter.request(
-                method,
-                f"/v1/{quote(path.strip('/'), safe='/')}",
-                headers=dict(headers or {}),
-                raise_exception=False,
-                **options,
+            yield self._adapter.request(
+                method, f"/v1/{quote(path.strip('/'), safe='/')}", raise_exception=False, **options
             )
         except requests.exceptions.SSLError as error:
             raise VaultTLSError(
@@ -253,11 +293,11 @@ class VaultClient:
                 sent=not _never_sent(error),
                 path=path,
             ) from error
-        content = self._content(answer, method, path)
-        if answer.ok or answer.status_code in accept:
-            return content
-        errors = [str(error) for error in content.get("errors") or []]
-        raise self._look_closer(error_from_answer(method, path, answer.status_code, errors))
+
+    def _refusal(self, answer: Any, method: str, path: str) -> VaultError:
+        """Return the error that an answer other than success means."""
+        errors = [str(error) for error in self._content(answer, method, path).get("errors") or []]
+        return self._look_closer(error_from_answer(method, path, answer.status_code, errors))
 
     @staticmethod
     def _content(answer: Any, method: str, path: str) -> dict[str, Any]:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from ._compare import HIDDEN
 from ._vault import VaultClient
 from ._vault_errors import VaultConfigurationError
 
@@ -20,6 +22,21 @@ _USERNAME, _PASSWORD = "{{username}}", "{{password}}"
 _SPACED = re.compile(r"\{\{\s+(?:username|password)|(?:username|password)\s+\}\}")
 _URL_CREDENTIALS = re.compile(r"^(?:[a-zA-Z][\w+.-]*://)?(?P<user>[^:/@\s]*):(?P<password>.*)@")
 _KEYWORD_PASSWORD = re.compile(r"\bpassword=(?!\{\{password\}\})", re.IGNORECASE)
+
+# Details that tell no secret. What else a plugin keeps there is hidden, because Vault returns all but two names.
+_PUBLIC_DETAILS = (
+    "username",
+    "username_template",
+    "max_open_connections",
+    "max_idle_connections",
+    "max_connection_lifetime",
+    "password_authentication",
+    "auth_type",
+    "disable_escaping",
+    "tls_ca",
+    "tls_server_name",
+    "tls_skip_verify",
+)
 
 
 def check_connection_url(url: str, username: str | None) -> None:
@@ -42,3 +59,25 @@ def read_connection(client: VaultClient, mount: str, name: str) -> dict[str, Any
         return None
     details = current.get("connection_details") or {}
     return {**{key: value for key, value in current.items() if key != "connection_details"}, **details}
+
+
+def public_connection(name: str, connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may be told about a connection: no password, not even one that somebody wrote into its address."""
+    details = dict(connection.get("connection_details") or {})
+    url = str(details.pop("connection_url", ""))
+    rotated_at = str(details.pop(ROTATED_AT, ""))
+    try:
+        check_connection_url(url, None)
+    except VaultConfigurationError:
+        url = HIDDEN
+    return {
+        "name": name,
+        "plugin_name": connection.get("plugin_name"),
+        "plugin_version": connection.get("plugin_version") or "",
+        "allowed_roles": connection.get("allowed_roles") or [],
+        "connection_url": url,
+        "root_rotation_statements": connection.get("root_credentials_rotate_statements") or [],
+        "password_policy": connection.get("password_policy") or "",
+        "root_rotated_at": rotated_at,
+        "details": {key: value if key in _PUBLIC_DETAILS else HIDDEN for key, value in details.items()},
+    }

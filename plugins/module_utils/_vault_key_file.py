@@ -16,6 +16,15 @@ from ._vault_errors import VaultConfigurationError
 _PROOF_SIZE = 64 * 1024
 
 
+def sync_directory(path: Path) -> None:
+    """Make sure that the names in a directory survive a power loss."""
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 class KeyFile:
     """A JSON file with mode 0600, replaced atomically.
 
@@ -82,11 +91,7 @@ class KeyFile:
                 os.fsync(file.fileno())
             os.replace(prepared, self.path)
             self._prepared = None
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self.path.parent)
         except OSError as error:
             raise VaultConfigurationError(f"The key file {self.path} cannot be written: {error}.") from error
         if self.read() != content:

@@ -65,20 +65,17 @@ objects:
 from typing import Any
 
 from ..module_utils._vault import VaultModule, run
+from ..module_utils._vault_listing import list_names, named_result, read_objects
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Read the policies."""
     client = module.client()
-    wanted = module.params["names"]
+    path, wanted = "sys/policies/acl", module.params["names"]
     if wanted is None:
-        return {"changed": False, "names": client.request("LIST", "sys/policies/acl")["data"]["keys"]}
-    objects = []
-    for name in wanted:
-        policy = client.read(f"sys/policies/acl/{name.lower()}")
-        if policy is not None:
-            objects.append({"name": name.lower(), "policy": policy["policy"]})
-    return {"changed": False, "names": [policy["name"] for policy in objects], "objects": objects}
+        return named_result(list_names(client, path), None)
+    objects = read_objects(client, path, [name.lower() for name in wanted])
+    return named_result([], [{key: policy[key] for key in ("name", "policy")} for policy in objects])
 
 
 def main() -> None:

@@ -117,7 +117,7 @@ class AuditLog:
     def entries(self) -> list[dict[str, Any]]:
         """Return the requests since start, those about the token itself and logins apart."""
         lines = [json.loads(line) for line in self.text()[self._offset :].splitlines()]
-        harmless = ("sys/capabilities-self", "auth/token/lookup-accessor")
+        harmless = ("sys/capabilities-self", "auth/token/lookup-accessor", "sys/leases/lookup")
         return [
             line["request"]
             for line in lines

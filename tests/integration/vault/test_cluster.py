@@ -24,6 +24,9 @@ from ansible_collections.onprem.platform.plugins.modules import (
     vault_login,
     vault_mount,
     vault_policy,
+    vault_raft_info,
+    vault_raft_peer,
+    vault_raft_snapshot,
     vault_root_token,
     vault_seal_info,
     vault_unseal,
@@ -167,6 +170,104 @@ def test_leases_live_through_a_step_down(cluster, raft, keys, run_module, author
     assert result.get("changed"), "the module waits for the new leader"
     assert not run_module(vault_kv2_secret.main, {**base, "path": "a", "data": {"a": "1"}})["changed"]
     assert others[1].request("GET", "auth/token/lookup-self", token=token["client_token"]).ok
+
+
+@pytest.fixture
+def unsealed(cluster, raft, keys, run_module, authority):
+    """An unsealed cluster: ``(active server, call(module, check=False, **params) as root at a standby)``."""
+    cluster(vault_init, **SHARES)
+    cluster(vault_unseal)
+    leader = next(node for node in raft if node.url == cluster(vault_seal_info)["active"])
+    standby = next(node for node in raft if node is not leader)
+    base = {"url": standby.url, "ca_cert": str(authority.path)}
+
+    def call(module, check=False, **params):
+        return run_module(module.main, {**base, "token": keys()["root_token"], **params}, check=check)
+
+    call(vault_mount, path="kv", type="kv-v2")
+    call(vault_kv2_secret, path="a", data={"a": "of the snapshot"})
+    return leader, call
+
+
+def test_snapshots(unsealed, raft, keys, tmp_path, cluster):
+    """A snapshot by way of a standby, back to it, and all of it in a new cluster with other keys."""
+    leader, call = unsealed
+    root = keys()["root_token"]
+    audit = AuditLog(tmp_path / "audit.log")
+    call(vault_audit, path="file", options={"file_path": str(audit.path)})
+    path = tmp_path / "snapshots" / "vault.snap"
+    save = {"path": str(path), "max_age": "1h"}
+    assert call(vault_raft_snapshot)["failed"]
+    assert call(vault_raft_snapshot, check=True, **save)["changed"] and not path.exists()
+    saved = call(vault_raft_snapshot, **save)
+    assert saved["changed"] and stat.S_IMODE(path.stat().st_mode) == 0o600, saved
+    assert saved["snapshot"]["size"] == path.stat().st_size and saved["snapshot"]["index"] > 10
+    audit.start()
+    assert not call(vault_raft_snapshot, **save)["changed"] and audit.writes() == []
+    inspected = subprocess.run(
+        [vault_binary(), "operator", "raft", "snapshot", "inspect", "-format=json", str(path)],
+        capture_output=True,
+        text=True,
+        env={"HOME": str(tmp_path)},
+        check=False,
+    )
+    assert inspected.returncode == 0 and str(saved["snapshot"]["index"]) in inspected.stdout, inspected
+    limited = leader.request("POST", "auth/token/create", {"policies": ["default"]}, root).json()["auth"]
+    refused = call(vault_raft_snapshot, path=str(tmp_path / "refused"), token=limited["client_token"])
+    assert refused["failure"]["kind"] == "permission_denied" and not (tmp_path / "refused").exists()
+
+    call(vault_kv2_secret, path="a", data={"a": "later"})
+    back = {"path": str(path), "state": "restored"}
+    assert "this is the cluster" in call(vault_raft_snapshot, **back, confirm_cluster="another")["msg"]
+    name = leader.request("GET", "sys/seal-status").json()["cluster_name"]
+    assert call(vault_raft_snapshot, check=True, **back, confirm_cluster=name)["changed"]
+    assert leader.request("GET", "kv/data/a", token=root).json()["data"]["data"] == {"a": "later"}
+    restored = call(vault_raft_snapshot, **back, confirm_cluster=name)
+    assert restored["changed"] and not restored["sealed"], restored
+    assert not call(vault_kv2_secret, path="a", data={"a": "of the snapshot"})["changed"]
+
+    old = keys()
+    for node in raft:
+        node.kill()
+        node.wipe()
+    alone = raft[0]
+    del alone.configuration["storage"]["raft"]["retry_join"]
+    alone.start()
+    # as many shares as the old cluster: a server remembers their number until it restarts
+    shares = alone.request("PUT", "sys/init", SHARES).json()
+    states = [alone.request("PUT", "sys/unseal", {"key": share}).json()["sealed"] for share in shares["keys"][:2]]
+    assert states == [True, False]
+    new = {"url": alone.url, "token": shares["root_token"]}
+    wait(lambda: alone.request("GET", "sys/leader").json().get("is_self"), "the new cluster has a leader")
+    name = alone.request("GET", "sys/seal-status").json()["cluster_name"]
+    other_keys = call(vault_raft_snapshot, **back, **new, confirm_cluster=name)
+    assert other_keys["failed"] and alone.request("GET", "kv/data/a", token=shares["root_token"]).status_code == 404
+    forced = call(vault_raft_snapshot, **back, **new, confirm_cluster=name, force=True)
+    assert forced["changed"] and forced["sealed"], forced
+    opened = call(vault_unseal, url=alone.url, keys=old["keys_base64"][:2])
+    assert opened["changed"], opened
+    assert not call(vault_kv2_secret, url=alone.url, path="a", data={"a": "of the snapshot"})["changed"]
+
+
+def test_peers(unsealed, raft, keys):
+    """The servers and their health; one is taken out, but not the leader and not one that a majority needs."""
+    leader, call = unsealed
+    wait(lambda: call(vault_raft_info)["failure_tolerance"] == 1, "autopilot knows three healthy servers")
+    info = call(vault_raft_info)
+    assert info["healthy"] and [peer["name"] for peer in info["peers"]] == ["vault-0", "vault-1", "vault-2"], info
+    assert f"vault-{raft.index(leader)}" == info["leader"]
+    assert "is the leader" in call(vault_raft_peer, name=info["leader"])["msg"]
+    limited = leader.request("POST", "auth/token/create", {"policies": ["default"]}, keys()["root_token"]).json()
+    refused = call(vault_raft_peer, name="vault-2", token=limited["auth"]["client_token"])
+    assert refused["failure"]["kind"] == "permission_denied"
+    first, last = (peer["name"] for peer in info["peers"] if not peer["leader"])
+    assert call(vault_raft_peer, check=True, name=first)["changed"]
+    assert len(call(vault_raft_info)["peers"]) == 3
+    assert call(vault_raft_peer, name=first, url=leader.url)["changed"]
+    assert not call(vault_raft_peer, name=first, url=leader.url)["changed"]
+    assert len(call(vault_raft_info, url=leader.url)["peers"]) == 2
+    assert call(vault_raft_peer, name=last, url=leader.url)["changed"], "the leader alone is a majority of one"
+    assert "the only server" in call(vault_raft_peer, name=info["leader"], url=leader.url, force=True)["msg"]
 
 
 def test_break_glass(cluster, raft, keys, tmp_path, authority):

@@ -11,12 +11,16 @@ from ansible_collections.onprem.platform.plugins.modules import (
     vault_database_role,
     vault_database_rotate_root,
     vault_database_static_role,
+    vault_lease,
+    vault_lease_info,
 )
 
 connection = vault_database_connection.main
 role = vault_database_role.main
 rotate = vault_database_rotate_root.main
 static_role = vault_database_static_role.main
+lease = vault_lease.main
+lease_info = vault_lease_info.main
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
@@ -94,11 +98,17 @@ def test_life_with_rotation(database, call, dev):
 
     changed = call(connection, **{**wanted, "allowed_roles": ["app"], "max_open_connections": 3})
     assert changed["objects"][0]["options"] == ["allowed_roles", "max_open_connections"]
-    lease = dev.request("GET", f"{mount}/creds/app")
-    credentials = lease["data"]
+    issued = dev.request("GET", f"{mount}/creds/app")
+    credentials = issued["data"]
     assert server.login(credentials["username"], credentials["password"])
-    dev.request("PUT", "sys/leases/revoke", {"lease_id": lease["lease_id"], "sync": True})
+    log.start()
+    planned = call(lease, check=True, lease_ids=issued["lease_id"])
+    assert planned["changed"] and not log.writes() and server.login(credentials["username"], credentials["password"])
+    assert call(lease_info, lease_ids=issued["lease_id"])["objects"][0]["renewable"]
+    assert call(lease, lease_ids=issued["lease_id"])["diff"] == planned["diff"]
     assert not server.login(credentials["username"], credentials["password"])
+    log.start()
+    assert not call(lease, lease_ids=issued["lease_id"])["changed"] and not log.writes()
 
     dead = call(connection, **wanted, update_password="always")
     assert dead["failed"] and server.first_password not in str(dead)
@@ -111,7 +121,17 @@ def test_life_with_rotation(database, call, dev):
     assert dev.request("GET", f"{mount}/creds/app")["data"]["username"]
 
     assert server.first_password not in log.text()
-    dev.request("PUT", f"sys/leases/revoke-prefix/{mount}", {})
+    names = call(lease_info, prefix=f"{mount}/creds")["lease_ids"]
+    assert len(names) == 2, names
+    limited = dev.request("POST", "auth/token/create", {"policies": ["default"]})["auth"]["client_token"]
+    refused = call(lease, prefix=mount, token=limited)
+    assert refused["failure"]["kind"] == "permission_denied" and "sudo" in refused["failure"]["capability"]
+    log.start()
+    assert call(lease, check=True, prefix=mount)["objects"][0]["leases"] == names and not log.writes()
+    assert call(lease, prefix=mount)["changed"] and not call(lease_info, prefix=mount)["lease_ids"]
+    log.start()
+    assert not call(lease, prefix=mount)["changed"] and not log.writes()
+    assert not server.login(credentials["username"], credentials["password"])
     assert call(role, engine_mount_point=mount, name="app", state="absent")["changed"]
     assert call(connection, engine_mount_point=mount, name="app", state="absent")["changed"]
     assert not call(connection, engine_mount_point=mount, name="app", state="absent")["changed"]

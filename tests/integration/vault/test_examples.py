@@ -14,6 +14,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.onprem.platform.tests.integration.vault.services import RaftNode, wait
+
 PACKAGE = "ansible_collections.onprem.platform.plugins.modules"
 ADMIN = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
 ROOT = Path(__file__).parents[3]
@@ -51,6 +53,12 @@ def play(path: Path, **environment: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", recap)}
 
 
+def healthy(node: RaftNode, token: str) -> set[str]:
+    """Return the names of the servers that the leader finds healthy; none while there is no leader."""
+    state = node.request("GET", "sys/storage/raft/autopilot/state", token=token).json().get("data") or {}
+    return {name for name, server in state.get("servers", {}).items() if server["healthy"]}
+
+
 def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_path):
     for path in ("kubernetes", "kubernetes-elsewhere", "approle"):
         dev.request("POST", f"sys/auth/{path}", {"type": path.partition("-")[0]})
@@ -61,10 +69,15 @@ def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_p
         "mount_info",
         "auth_method_info",
         "policy_info",
+        "kubernetes_role_info",
+        "approle_role_info",
         "database_connection",
         "database_role",
         "database_static_role",
         "database_rotate_root",
+        "database_info",
+        "lease",
+        "lease_info",
         "configuration",
     ]
     replaced = {
@@ -139,6 +152,14 @@ def test_examples_against_a_cluster(raft, authority, kubernetes, dev, tmp_path):
     assert play(sessions, KUBECONFIG=kubeconfig)["changed"] == 0
 
     replaced["https://vault.example.org:8200"] = f"{raft[0].url}\n        ca_cert: {authority.path}"
+    cluster = raft[0].request("GET", "sys/seal-status").json()["cluster_name"]
+    raft[2].kill()
+    wait(lambda: healthy(raft[0], token) == {"vault-0", "vault-1"}, "two servers go on without the third")
+    storage = ["vault_raft_info", "vault_raft_snapshot", "vault_raft_peer"]
+    storage = playbook(storage, replaced, tmp_path, {"vault_token": token, "cluster_name": cluster})
+    assert play(storage)["changed"] == 3, "saved, restored, and one server removed"
+    assert play(storage)["changed"] == 1, "restored again"
+
     last = playbook(["vault_root_token"], replaced, tmp_path, {"role_id": role_id, "secret_id": secret_id})
     assert play(last)["changed"] == 1
     assert play(last)["changed"] == 0

@@ -87,6 +87,10 @@ class State:
         self.kv: dict[str, dict[str, Any]] = {}
         self.database_passwords: dict[str, str] = {}
         self.role_ids: dict[str, str] = {}
+        self.peers: dict[str, dict[str, Any]] = {}
+        self.leases: dict[str, dict[str, Any]] = {}
+        self.snapshot = b""
+        self.restored: list[tuple[str, bytes]] = []
 
 
 class FakeVault:
@@ -111,7 +115,7 @@ class FakeVault:
     @property
     def writes(self) -> list[tuple[str, str]]:
         """Requests that may change something; logins and questions about oneself are none."""
-        harmless = ("sys/capabilities-self", "auth/token/lookup-accessor")
+        harmless = ("sys/capabilities-self", "auth/token/lookup-accessor", "sys/leases/lookup")
         return [
             (method, path)
             for method, path in self.requests
@@ -139,7 +143,7 @@ class FakeVault:
 
             def handle_request(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length) or b"{}") if length else {}
+                body = fake._read_body(self.rfile.read(length))
                 path, _mark, query = self.path[len("/v1/") :].partition("?")
                 method = "LIST" if "list=true" in query else self.command
                 fake.requests.append((method, path))
@@ -154,7 +158,7 @@ class FakeVault:
                     status, answer = refused.status, refused.body
                 if fault:
                     return self._break(fault)
-                content = b"" if answer is None else json.dumps(answer).encode()
+                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode() if answer else b""
                 return self._send(status, content, {})
 
             def _break(self, fault: Fault) -> None:
@@ -178,6 +182,14 @@ class FakeVault:
             do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_LIST = handle_request
 
         return Handler
+
+    @staticmethod
+    def _read_body(content: bytes) -> Any:
+        """Return the JSON of a request, or the bytes of one that is no JSON."""
+        try:
+            return json.loads(content or b"{}")
+        except ValueError:
+            return content
 
     def _fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
@@ -211,7 +223,7 @@ class FakeVault:
             raise Refused(403, "1 error occurred:\n\t* permission denied\n\n")
         for pattern, handler in self._routes():
             match = re.fullmatch(pattern, path)
-            if match:
+            if match and (handler != self._list_objects or method == "LIST"):
                 return handler(method, body, token, *match.groups())
         raise Refused(404, f'no handler for route "{path}". route entry not found.')
 
@@ -228,7 +240,12 @@ class FakeVault:
             (r"sys/policies/acl/(.+)", self._policy),
             (r"sys/audit", lambda *_arguments: {"data": self.state.audit}),
             (r"sys/audit/(.+)", self._audit),
+            (r"sys/storage/raft/(configuration|autopilot/state|remove-peer)", self._raft),
+            (r"sys/storage/raft/(snapshot|snapshot-force)", self._snapshot),
+            (r"sys/leases/(lookup|revoke)", self._lease),
+            (r"sys/leases/(lookup|revoke-prefix|revoke-force)/(.+)", self._leases),
             (r"auth/token/(lookup-self|revoke-self|accessors|lookup-accessor|revoke-accessor)", self._token),
+            (r"((?:auth/)?[^/]+/(?:role|roles|config|static-roles))", self._list_objects),
             (r"auth/([^/]+)/config", self._kubernetes_config),
             (r"auth/([^/]+)/role/([^/]+)", self._role),
             (r"auth/([^/]+)/role/([^/]+)/role-id", self._role_id),
@@ -239,6 +256,16 @@ class FakeVault:
             (r"([^/]+)/roles/(.+)", self._database_role),
             (r"([^/]+)/rotate-root/(.+)", self._rotate_root),
         ]
+
+    def _list_objects(self, _method: str, _body: Any, _token: str, path: str) -> Any:
+        mount = path.rpartition("/")[0]
+        self._require(
+            self.state.auth if path.startswith("auth/") else self.state.mounts, mount.removeprefix("auth/"), path
+        )
+        names = [key.removeprefix(f"{path}/") for key in self.state.objects if key.startswith(f"{path}/")]
+        if not names:
+            raise Refused(404)
+        return {"data": {"keys": names}}
 
     def _seal_status(self, _body: Any) -> Any:
         state = self.state
@@ -252,7 +279,50 @@ class FakeVault:
             "nonce": "n" if state.given else "",
             "version": "1.21.4",
             "storage_type": "raft",
+            "cluster_name": "fake",
+            "cluster_id": "3b1f",
         }
+
+    def _raft(self, _method: str, body: Any, _token: str, action: str) -> Any:
+        peers = self.state.peers
+        if not peers:
+            raise Refused(404, "1 error occurred:\n\t* unsupported path\n\n")
+        if action == "remove-peer":
+            peers.pop(body["server_id"], None)
+            return None
+        if action == "configuration":
+            keys = ("address", "leader", "voter")
+            servers = [{"node_id": name, **{key: peer[key] for key in keys}} for name, peer in peers.items()]
+            return {"data": {"config": {"servers": servers}}}
+        known = {name: {"healthy": peer["healthy"], "status": "voter"} for name, peer in peers.items()}
+        healthy = all(peer["healthy"] for peer in peers.values())
+        return {"data": {"healthy": healthy, "failure_tolerance": len(peers) // 2, "servers": known}}
+
+    def _snapshot(self, method: str, body: Any, _token: str, action: str) -> Any:
+        if method == "GET":
+            return self.state.snapshot
+        self.state.restored.append((action, body))
+        self.state.sealed = action.endswith("force")
+        return None
+
+    def _lease(self, _method: str, body: Any, _token: str, action: str) -> Any:
+        if body["lease_id"] not in self.state.leases:
+            raise Refused(400, "invalid lease")
+        if action == "revoke":
+            del self.state.leases[body["lease_id"]]
+            return None
+        return {"data": {"id": body["lease_id"], **self.state.leases[body["lease_id"]]}}
+
+    def _leases(self, _method: str, _body: Any, _token: str, action: str, prefix: str) -> Any:
+        found = [name for name in self.state.leases if name.startswith(f"{prefix}/")]
+        if action != "lookup":
+            for name in found:
+                del self.state.leases[name]
+            return None
+        if not found:
+            raise Refused(404)
+        parts = [name.removeprefix(f"{prefix}/").partition("/") for name in found]
+        return {"data": {"keys": sorted({first + slash for first, slash, _rest in parts})}}
 
     def _init(self, body: Any) -> Any:
         if self.state.initialized:
