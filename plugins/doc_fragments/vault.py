@@ -22,12 +22,12 @@ options:
   url:
     description:
       - Address of the Vault server as scheme, host and port.
-      - Environment variable E(VAULT_ADDR).
+      - Environment variables E(ANSIBLE_HASHI_VAULT_ADDR) and E(VAULT_ADDR).
     type: str
   ca_cert:
     description:
       - Path of a file with the certificate authorities to trust, or their PEM text itself.
-      - Nothing else is trusted then. Environment variable E(VAULT_CACERT).
+      - Nothing else is trusted then. Environment variables E(ANSIBLE_HASHI_VAULT_CA_CERT) and E(VAULT_CACERT).
     type: str
     aliases: [cacert]
   validate_certs:
@@ -41,10 +41,13 @@ options:
       - Environment variable E(VAULT_TLS_SERVER_NAME).
     type: str
   namespace:
-    description: Vault Enterprise or OpenBao namespace. Environment variable E(VAULT_NAMESPACE).
+    description:
+      - Vault Enterprise or OpenBao namespace.
+      - Environment variables E(ANSIBLE_HASHI_VAULT_NAMESPACE) and E(VAULT_NAMESPACE).
     type: str
   timeout:
-    description: Seconds to wait for a connection and for each answer.
+    description:
+      - Seconds to wait for a connection and for each answer. Environment variable E(ANSIBLE_HASHI_VAULT_TIMEOUT).
     type: int
     default: 30
   retries:
@@ -52,12 +55,14 @@ options:
       - How often a request is repeated after a lost connection, a rate limit, a missing active node or a gateway error.
       - The waits double from 0.25 to 2 seconds, and are 2.5 times as long while a new active node is elected.
       - Requests that must not run twice are repeated only if the server cannot have seen them.
+      - Environment variable E(ANSIBLE_HASHI_VAULT_RETRIES).
     type: int
     default: 6
   proxies:
     description:
       - Address of a proxy, or a mapping from C(http) and C(https) to addresses.
-      - Without it, the usual environment variables hold. Ignored with O(kubernetes_port_forward).
+      - Environment variable E(ANSIBLE_HASHI_VAULT_PROXIES), for one address.
+      - Without both, the usual environment variables hold. Ignored with O(kubernetes_port_forward).
     type: raw
   kubernetes_port_forward:
     description:
@@ -94,6 +99,7 @@ options:
       - How to log in.
       - V(token) takes O(token), else the token file. V(token_file) takes the token file only.
       - V(none) sends no token.
+      - Environment variable E(ANSIBLE_HASHI_VAULT_AUTH_METHOD).
     type: str
     choices: [token, token_file, approle, kubernetes, userpass, none]
     default: token
@@ -105,35 +111,47 @@ options:
     type: str
     choices: [token, token_file]
   token:
-    description: Token for O(auth_method=token) and O(auth_fallback=token). Environment variable E(VAULT_TOKEN).
+    description:
+      - Token for O(auth_method=token) and O(auth_fallback=token).
+      - Environment variables E(ANSIBLE_HASHI_VAULT_TOKEN) and E(VAULT_TOKEN).
     type: str
   token_path:
-    description: Directory of O(token_file). The default is the home directory.
+    description:
+      - Directory of O(token_file). The default is the home directory.
+      - Environment variable E(ANSIBLE_HASHI_VAULT_TOKEN_PATH).
     type: path
   token_file:
     description:
       - Name of the file that holds the token alone.
       - A key file written by M(onprem.platform.vault_init) serves as well; its root token is taken.
+      - Environment variable E(ANSIBLE_HASHI_VAULT_TOKEN_FILE).
     type: str
     default: .vault-token
   token_validate:
-    description: Whether to look the token up before it is used.
+    description:
+      - Whether to look the token up before it is used. Environment variable E(ANSIBLE_HASHI_VAULT_TOKEN_VALIDATE).
     type: bool
     default: false
   mount_point:
-    description: Path of the auth method. The default is the name of the method.
+    description:
+      - Path of the auth method. The default is the name of the method.
+      - Environment variable E(ANSIBLE_HASHI_VAULT_MOUNT_POINT).
     type: str
   role_id:
-    description: RoleID for O(auth_method=approle). Environment variable E(VAULT_ROLE_ID).
+    description:
+      - RoleID for O(auth_method=approle).
+      - Environment variables E(ANSIBLE_HASHI_VAULT_ROLE_ID) and E(VAULT_ROLE_ID).
     type: str
   secret_id:
-    description: SecretID for O(auth_method=approle). Environment variable E(VAULT_SECRET_ID).
+    description:
+      - SecretID for O(auth_method=approle).
+      - Environment variables E(ANSIBLE_HASHI_VAULT_SECRET_ID) and E(VAULT_SECRET_ID).
     type: str
   role:
     description: Role for O(auth_method=kubernetes).
     type: str
   jwt:
-    description: Service account token for O(auth_method=kubernetes).
+    description: Service account token for O(auth_method=kubernetes). Environment variable E(ANSIBLE_HASHI_VAULT_JWT).
     type: str
   jwt_path:
     description: File with the service account token for O(auth_method=kubernetes).
@@ -169,9 +187,9 @@ options:
         type: int
         default: 600
   username:
-    description: User for O(auth_method=userpass).
+    description: User for O(auth_method=userpass). Environment variable E(ANSIBLE_HASHI_VAULT_USERNAME).
     type: str
   password:
-    description: Password for O(auth_method=userpass).
+    description: Password for O(auth_method=userpass). Environment variable E(ANSIBLE_HASHI_VAULT_PASSWORD).
     type: str
 """

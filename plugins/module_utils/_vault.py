@@ -52,30 +52,37 @@ _KUBERNETES = {
     "namespace": {"type": "str", "required": True},
 }
 
+
+def _from(name: str, *others: str) -> tuple[Any, list[str]]:
+    """Return the environment variables of an option: community.hashi_vault's own, then those of Vault's tools."""
+    return env_fallback, [f"ANSIBLE_HASHI_VAULT_{name}", *others]
+
+
 CONNECTION_ARGUMENTS: dict[str, Any] = {
-    "url": {"type": "str", "fallback": (env_fallback, ["VAULT_ADDR"])},
-    "ca_cert": {"type": "str", "aliases": ["cacert"], "fallback": (env_fallback, ["VAULT_CACERT"])},
+    "url": {"type": "str", "fallback": _from("ADDR", "VAULT_ADDR")},
+    "ca_cert": {"type": "str", "aliases": ["cacert"], "fallback": _from("CA_CERT", "VAULT_CACERT")},
     "validate_certs": {"type": "bool"},
     "tls_server_name": {"type": "str", "fallback": (env_fallback, ["VAULT_TLS_SERVER_NAME"])},
-    "namespace": {"type": "str", "fallback": (env_fallback, ["VAULT_NAMESPACE"])},
-    "timeout": {"type": "int", "default": 30},
-    "retries": {"type": "int", "default": 6},
-    "proxies": {"type": "raw"},
+    "namespace": {"type": "str", "fallback": _from("NAMESPACE", "VAULT_NAMESPACE")},
+    "timeout": {"type": "int", "default": 30, "fallback": _from("TIMEOUT")},
+    "retries": {"type": "int", "default": 6, "fallback": _from("RETRIES")},
+    "proxies": {"type": "raw", "fallback": _from("PROXIES")},
     "auth_method": {
         "type": "str",
         "default": "token",
         "choices": ["token", "token_file", "approle", "kubernetes", "userpass", "none"],
+        "fallback": _from("AUTH_METHOD"),
     },
     "auth_fallback": {"type": "str", "choices": ["token", "token_file"]},
-    "token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["VAULT_TOKEN"])},
-    "token_path": {"type": "path"},
-    "token_file": {"type": "str", "default": ".vault-token", "no_log": False},
-    "token_validate": {"type": "bool", "default": False},
-    "mount_point": {"type": "str"},
-    "role_id": {"type": "str", "fallback": (env_fallback, ["VAULT_ROLE_ID"])},
-    "secret_id": {"type": "str", "no_log": True, "fallback": (env_fallback, ["VAULT_SECRET_ID"])},
+    "token": {"type": "str", "no_log": True, "fallback": _from("TOKEN", "VAULT_TOKEN")},
+    "token_path": {"type": "path", "fallback": _from("TOKEN_PATH")},
+    "token_file": {"type": "str", "default": ".vault-token", "no_log": False, "fallback": _from("TOKEN_FILE")},
+    "token_validate": {"type": "bool", "default": False, "fallback": _from("TOKEN_VALIDATE")},
+    "mount_point": {"type": "str", "fallback": _from("MOUNT_POINT")},
+    "role_id": {"type": "str", "fallback": _from("ROLE_ID", "VAULT_ROLE_ID")},
+    "secret_id": {"type": "str", "no_log": True, "fallback": _from("SECRET_ID", "VAULT_SECRET_ID")},
     "role": {"type": "str"},
-    "jwt": {"type": "str", "no_log": True},
+    "jwt": {"type": "str", "no_log": True, "fallback": _from("JWT")},
     "jwt_path": {"type": "path"},
     "kubernetes_token_request": {
         "type": "dict",
@@ -87,8 +94,8 @@ CONNECTION_ARGUMENTS: dict[str, Any] = {
             "expiration_seconds": {"type": "int", "default": 600},
         },
     },
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
+    "username": {"type": "str", "fallback": _from("USERNAME")},
+    "password": {"type": "str", "no_log": True, "fallback": _from("PASSWORD")},
     "kubernetes_port_forward": {
         "type": "dict",
         "options": {

@@ -370,3 +370,36 @@ def test_rate_limits_and_odd_503(client, vault):
 def test_an_answer_that_is_no_object(client, vault):
     vault.faults.append(Fault(status=200, body=b"[1]", path="sys/policies"))
     assert client.request("GET", "sys/policies/acl/default") == {"data": [1]}
+
+
+def test_a_parameter_beats_its_environment_variables_in_their_order(run_module, monkeypatch):
+    """The names are those of community.hashi_vault, before those of Vault's own tools."""
+    values = {"int": ("7", 7, 9), "bool": ("true", True, False)}
+    choices = {"auth_method": ("approle", "userpass")}
+    seen: dict[str, object] = {}
+
+    def tell(module):
+        seen.update(module.params)
+        return {"changed": False}
+
+    options = {name: option for name, option in _vault.CONNECTION_ARGUMENTS.items() if "fallback" in option}
+    assert len(options) > 15
+    for name, option in options.items():
+        text, first, given = values.get(option["type"], (f"/1-{name}", f"/1-{name}", f"/2-{name}"))
+        if name in choices:
+            text, given = choices[name]
+            first = text
+        variables = option["fallback"][1]
+        assert variables[0].startswith("ANSIBLE_HASHI_VAULT_") or name == "tls_server_name"
+        for variable in variables:
+            monkeypatch.setenv(variable, text)
+            run_module(lambda: _vault.run({}, tell), {})
+            assert seen[name] == first, variable
+            run_module(lambda: _vault.run({}, tell), {name: given})
+            assert seen[name] == given, variable
+            if variable is not variables[0]:
+                monkeypatch.setenv(variables[0], "8" if option["type"] == "int" else "/0-first")
+                run_module(lambda: _vault.run({}, tell), {})
+                assert seen[name] == "/0-first", variable
+                monkeypatch.delenv(variables[0])
+            monkeypatch.delenv(variable)

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import random
 import stat
 import tarfile
 import time
@@ -20,7 +19,7 @@ from ansible_collections.onprem.platform.tests.unit.fakes.vault_server import Fa
 
 peer = vault_raft_peer.main
 snapshot = vault_raft_snapshot.main
-STATE = random.Random(1).randbytes(50_000)
+STATE = hashlib.shake_256(b"state").digest(50_000)
 
 
 def archive(**changed):
