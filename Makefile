@@ -108,6 +108,10 @@ molecule: venv ## The six-node scenario
 benchmark: venv ## Figures of docs/performance.md: site.yml beside a bare script (15 minutes, own machines)
 	$(BIN)/python tests/benchmarks/benchmark.py
 
+.PHONY: benchmark-vault
+benchmark-vault: venv ## Figures of docs/vault.md: our modules beside vault_write (COMMUNITY=directory of community.hashi_vault)
+	$(BIN)/python tests/benchmarks/vault_benchmark.py --community $(COMMUNITY)
+
 .PHONY: test
 test: ## The gate that continuous integration runs
 	@scripts/gate lint unit sanity bundle integration molecule
