@@ -18,6 +18,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 
 from . import _vault_auth, _vault_transport
 from ._vault_errors import (
+    LOST_THE_LEAD,
     VaultConfigurationError,
     VaultConnectionError,
     VaultError,
@@ -234,8 +235,9 @@ class VaultClient:
             try:
                 return send()
             except VaultError as error:
-                lost = isinstance(error, VaultConnectionError) and error.sent
-                if not error.retryable or attempt == self._retries or (lost and not repeatable):
+                # a server that loses its lead on the way may have done the half of it
+                unsure = LOST_THE_LEAD in error.message or (isinstance(error, VaultConnectionError) and error.sent)
+                if not error.retryable or attempt == self._retries or (unsure and not repeatable):
                     raise
                 time.sleep(min(0.25 * 2**attempt, 2) * error.patience)
         raise AssertionError("unreachable: the last attempt returns or raises")

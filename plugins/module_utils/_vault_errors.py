@@ -25,7 +25,14 @@ _SUDO_PATHS = (
     "auth/token/revoke-orphan",
 )
 _CAPABILITY = {"GET": "read", "LIST": "list", "POST": "create or update", "PUT": "create or update"}
-_NO_LEADER = ("active cluster node not found", "no active node", "not an active node", "raft: no leader")
+LOST_THE_LEAD = "node is not the leader"
+_NO_LEADER = (
+    "active cluster node not found",
+    "no active node",
+    "not an active node",
+    "raft: no leader",
+    LOST_THE_LEAD,
+)
 
 
 class VaultError(Exception):

@@ -26,8 +26,12 @@ def read_objects(client: VaultClient, path: str, names: Iterable[str]) -> list[d
     return [{"name": name, **data} for name, data in found if data is not None]
 
 
-def named_result(names: list[str], objects: list[dict[str, Any]] | None) -> dict[str, Any]:
-    """Return the keywords for ``exit_json``: all names, or the objects that were asked for with theirs."""
-    if objects is None:
-        return {"changed": False, "names": names}
+def list_or_read(client: VaultClient, path: str, wanted: Iterable[str] | None) -> dict[str, Any]:
+    """Return the keywords for ``exit_json``: all names below a path, or the objects that are wanted with their names.
+
+    For objects whose names Vault keeps in lower case.
+    """
+    if wanted is None:
+        return {"changed": False, "names": list_names(client, path)}
+    objects = read_objects(client, path, [name.lower() for name in wanted])
     return {"changed": False, "names": [item["name"] for item in objects], "objects": objects}

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - onprem.platform.attributes
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
+  - onprem.platform.vault_token
 attributes:
   check_mode:
     support: full
@@ -58,36 +59,6 @@ options:
   secret_id_ttl:
     description: Lifetime of a SecretID, as seconds or for example V(24h); V(0) means for ever.
     type: str
-  token_policies:
-    description: Policies of the tokens.
-    type: list
-    elements: str
-  token_ttl:
-    description: Lifetime of the tokens, as seconds or for example V(1h).
-    type: str
-  token_max_ttl:
-    description: Longest lifetime after renewals.
-    type: str
-  token_explicit_max_ttl:
-    description: Longest lifetime that no setting can prolong.
-    type: str
-  token_period:
-    description: Period of periodic tokens.
-    type: str
-  token_num_uses:
-    description: How often a token may be used; V(0) means without limit.
-    type: int
-  token_type:
-    description: Kind of the tokens.
-    type: str
-    choices: [default, service, batch, default-service, default-batch]
-  token_bound_cidrs:
-    description: Addresses that may use the tokens.
-    type: list
-    elements: str
-  token_no_default_policy:
-    description: Whether the tokens go without the policy V(default).
-    type: bool
   roles:
     description:
       - Several roles in one call, in place of O(name) and the options of one role.

@@ -80,17 +80,16 @@ from typing import Any
 
 from ..module_utils._vault import VaultModule, run
 from ..module_utils._vault_approle import AUTH_PATH, read_role_id
-from ..module_utils._vault_listing import list_names, named_result, read_objects
+from ..module_utils._vault_listing import list_or_read
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Read the roles."""
-    client = module.client()
-    path, wanted = f"auth/{module.params['auth_path'].strip('/')}/role", module.params["names"]
-    if wanted is None:
-        return named_result(list_names(client, path), None)
-    objects = read_objects(client, path, [name.lower() for name in wanted])
-    return named_result([], [{**role, "role_id": read_role_id(client, f"{path}/{role['name']}")} for role in objects])
+    client, path = module.client(), f"auth/{module.params['auth_path'].strip('/')}/role"
+    result = list_or_read(client, path, module.params["names"])
+    for role in result.get("objects", []):
+        role["role_id"] = read_role_id(client, f"{path}/{role['name']}")
+    return result
 
 
 def main() -> None:

@@ -82,16 +82,13 @@ from typing import Any
 
 from ..module_utils._vault import VaultModule, run
 from ..module_utils._vault_kubernetes import AUTH_PATH
-from ..module_utils._vault_listing import list_names, named_result, read_objects
+from ..module_utils._vault_listing import list_or_read
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Read the roles."""
-    client = module.client()
-    path, wanted = f"auth/{module.params['auth_path'].strip('/')}/role", module.params["names"]
-    if wanted is None:
-        return named_result(list_names(client, path), None)
-    return named_result([], read_objects(client, path, [name.lower() for name in wanted]))
+    path = f"auth/{module.params['auth_path'].strip('/')}/role"
+    return list_or_read(module.client(), path, module.params["names"])
 
 
 def main() -> None:

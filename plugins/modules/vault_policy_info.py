@@ -65,17 +65,15 @@ objects:
 from typing import Any
 
 from ..module_utils._vault import VaultModule, run
-from ..module_utils._vault_listing import list_names, named_result, read_objects
+from ..module_utils._vault_listing import list_or_read
 
 
 def reconcile(module: VaultModule) -> dict[str, Any]:
     """Read the policies."""
-    client = module.client()
-    path, wanted = "sys/policies/acl", module.params["names"]
-    if wanted is None:
-        return named_result(list_names(client, path), None)
-    objects = read_objects(client, path, [name.lower() for name in wanted])
-    return named_result([], [{key: policy[key] for key in ("name", "policy")} for policy in objects])
+    result = list_or_read(module.client(), "sys/policies/acl", module.params["names"])
+    if "objects" in result:  # some servers tell more than the text
+        result["objects"] = [{key: policy[key] for key in ("name", "policy")} for policy in result["objects"]]
+    return result
 
 
 def main() -> None:

@@ -64,16 +64,17 @@ def _ours_by_kind() -> list[dict[str, Any]]:
 
 
 def _community(connection: dict[str, Any], *before: dict[str, Any]) -> list[dict[str, Any]]:
-    """Loops over vault_write; a second run meets auth methods that exist, which is no failure of the comparison."""
+    """Loops over vault_write. Auth methods are read before, because making one that exists is an error there."""
 
     def write(path: str, data: Any, items: Iterable[Any], **more: Any) -> dict[str, Any]:
         return {"community.hashi_vault.vault_write": {**connection, "path": path, "data": data}, "loop": items, **more}
 
-    exists = "enabled is failed and 'path is already in use' not in enabled.msg | default('')"
+    missing = "item ~ '/' not in methods.data.data"
     settings = {key: f"{{{{ item.{key} }}}}" for key in ROLES[0] if key != "name"}
     return [
         *before,
-        write("sys/auth/{{ item }}", {"type": "kubernetes"}, METHODS, register="enabled", failed_when=exists),
+        {"community.hashi_vault.vault_read": {**connection, "path": "sys/auth"}, "register": "methods"},
+        write("sys/auth/{{ item }}", {"type": "kubernetes"}, METHODS, when=missing),
         write("sys/policies/acl/{{ item.name }}", {"policy": "{{ item.policy }}"}, POLICIES),
         write(f"auth/{METHODS[0]}/role/{{{{ item.name }}}}", settings, ROLES),
     ]

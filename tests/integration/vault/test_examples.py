@@ -14,6 +14,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from ansible_collections.onprem.platform.tests.integration.vault.services import RaftNode, wait
 
 PACKAGE = "ansible_collections.onprem.platform.plugins.modules"
@@ -55,8 +57,11 @@ def play(path: Path, **environment: str) -> dict[str, int]:
 
 def healthy(node: RaftNode, token: str) -> set[str]:
     """Return the names of the servers that the leader finds healthy; none while there is no leader."""
-    state = node.request("GET", "sys/storage/raft/autopilot/state", token=token).json().get("data") or {}
-    return {name for name, server in state.get("servers", {}).items() if server["healthy"]}
+    try:
+        answer = node.request("GET", "sys/storage/raft/autopilot/state", token=token).json()
+    except requests.RequestException:  # it leads to a leader that is dead
+        return set()
+    return {name for name, server in (answer.get("data") or {}).get("servers", {}).items() if server["healthy"]}
 
 
 def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_path):
@@ -133,6 +138,7 @@ def test_examples_against_a_cluster(raft, authority, kubernetes, dev, tmp_path):
 
     keys = json.loads((tmp_path / "keys" / "keys.json").read_text())
     token = keys["root_token"]
+    wait(lambda: len(healthy(raft[0], token)) == 3, "three healthy servers")
     for method, path, body in (
         ("POST", "sys/auth/kubernetes", {"type": "kubernetes"}),
         ("POST", "auth/kubernetes/config", {"kubernetes_host": kubernetes.url, "disable_local_ca_jwt": True}),

@@ -82,6 +82,7 @@ def test_errors_that_are_final(client, vault, fault, kind):
         answer(472),
         answer(473),
         answer(500, "local node not active but active cluster node not found"),
+        answer(500, "failed to persist: node is not the leader"),
         answer(502),
         answer(503, "something else"),
         answer(400, "Upgrading from non-versioned to versioned data"),
@@ -108,6 +109,10 @@ def test_a_lost_answer_is_repeated_only_where_that_is_harmless(client, vault):
     with pytest.raises(_vault_errors.VaultConnectionError) as caught:
         client.write("database/rotate-root/x", repeatable=False)
     assert caught.value.sent and len(vault.requests) == 1
+    vault.faults[:] = [answer(500, "node is not the leader", path="rotate-root", times=9)]
+    with pytest.raises(_vault_errors.VaultStandby):
+        client.write("database/rotate-root/x", repeatable=False)
+    assert len(vault.requests) == 2
 
 
 def test_a_refused_connection_was_never_sent(tmp_path):
