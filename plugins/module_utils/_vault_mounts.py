@@ -10,7 +10,7 @@ from typing import Any
 
 from ._compare import Field, boolean, compare, seconds, string_map, text, unordered
 from ._vault import VaultClient
-from ._vault_errors import VaultConfigurationError, VaultServerError
+from ._vault_errors import VaultConfigurationError, VaultConflict, VaultServerError
 from ._vault_objects import Plan, plan_absent, plan_present
 
 _LIST_OPTION = {"type": "list", "elements": "str", "no_log": False}
@@ -97,6 +97,16 @@ def _refuse_fixed(what: str, wanted: Mapping[str, Any], current: Mapping[str, An
         raise VaultConfigurationError(f"{what} has version 2 of kv, which cannot be turned back to version 1.")
 
 
+def _enable(client: VaultClient, collection: str, path: str, body: Mapping[str, Any]) -> None:
+    """Make a mount. A request that was repeated because its answer was lost finds its own mount, which is no error."""
+    try:
+        client.write(f"{collection}/{path}", body)
+    except VaultConflict:
+        made = (client.read(collection) or {}).get(f"{path}/") or {}
+        if made.get("type") != body["type"]:
+            raise
+
+
 def _plan_mount(client: VaultClient, collection: str, parameters: Mapping[str, Any]) -> Plan:
     """Return what is to be done about one mount.
 
@@ -141,7 +151,7 @@ def _plan_mount(client: VaultClient, collection: str, parameters: Mapping[str, A
         create = {"type": wanted["type"], **description.body, "config": body, **fixed}
         if set_options:
             create["options"] = set_options
-        result = plan_present(path, None, difference, lambda: client.write(f"{collection}/{path}", create))
+        result = plan_present(path, None, difference, lambda: _enable(client, collection, path, create))
         if collection == "sys/mounts":
             information = {"type": wanted["type"], "options": set_options}
             result.expected = {f"sys/internal/ui/mounts/{path}": information}

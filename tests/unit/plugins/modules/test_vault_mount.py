@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.onprem.platform.plugins.modules import vault_auth_method, vault_mount
+from ansible_collections.onprem.platform.tests.unit.fakes.vault_server import Fault
 
 
 def test_life_of_an_engine(call, vault):
@@ -99,3 +100,11 @@ def test_sudo_is_named_when_permission_is_missing(call, vault):
     token = vault.issue("hvs.limited", "default")
     result = call(vault_auth_method.main, token=token, type="kubernetes")
     assert result["failure"]["capability"] == "read and sudo"
+
+
+def test_a_mount_whose_answer_is_lost(call, vault):
+    """The repeated request meets the mount of the first one; a mount in the way is a conflict as always."""
+    vault.faults.append(Fault(method="POST", path="sys/mounts/kv", after=True))
+    assert call(vault_mount.main, type="kv-v2", path="kv")["changed"] and len(vault.writes) == 2
+    assert not call(vault_mount.main, type="kv-v2", path="kv")["changed"]
+    assert call(vault_mount.main, type="kv-v2", path="kv/below")["failure"]["kind"] == "conflict"
