@@ -9,29 +9,22 @@ from typing import Any
 
 from ._flux import API_VERSIONS, FluxObject, Reconciler
 from ._flux_status import summary
-from ._kube_apply import Applier, ApplyOptions, Outcome
-from ._kube_documents import Document, identity, load_documents
-from ._kube_errors import KubeConfigError, KubeError
-from ._kube_module import PLAN_ARGUMENTS, WAIT_ARGUMENTS, KubeModule
+from ._kube_documents import Document, load_documents
+from ._kube_errors import KubeConfigError
+from ._kube_module import KubeModule
+from ._kube_object import OBJECT_ARGUMENTS as _COMMON_ARGUMENTS
+from ._kube_object import keep as keep_object
+from ._kube_object import metadata
 from ._kube_resources import Resources
-from ._kube_wait import WaitError
 
 OBJECT_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "name": {"type": "str", "required": True},
+    **_COMMON_ARGUMENTS,
     "namespace": {"type": "str", "default": "flux-system"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "labels": {"type": "dict"},
-    "annotations": {"type": "dict"},
     "interval": {"type": "str"},
     "timeout": {"type": "str"},
     "suspend": {"type": "bool"},
     "spec": {"type": "dict", "default": {}},
-    "force_conflicts": {"type": "bool", "default": False},
-    "hidden_fields": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "expected_revision": {"type": "str"},
-    "wait": {"type": "bool", "default": False},
-    **PLAN_ARGUMENTS,
-    **WAIT_ARGUMENTS,
 }
 
 
@@ -55,14 +48,10 @@ def build(params: dict[str, Any], kind: str, fields: dict[str, Any]) -> Document
     twice = sorted(set(chosen) & set(params["spec"]))
     if twice:
         raise KubeConfigError(f"spec repeats fields that have options of their own: {', '.join(twice)}")
-    metadata: dict[str, Any] = {"name": params["name"], "namespace": params["namespace"]}
-    for key in ("labels", "annotations"):
-        if params[key]:
-            metadata[key] = {name: str(value) for name, value in params[key].items()}
     document = {
         "apiVersion": API_VERSIONS[kind],
         "kind": kind,
-        "metadata": metadata,
+        "metadata": metadata(params),
         "spec": {**chosen, **params["spec"]},
     }
     return load_documents(document, None)[0]
@@ -72,33 +61,9 @@ def keep(module: KubeModule, document: Document) -> dict[str, Any]:
     """Bring the object into its state, wait for Flux if asked to, and return the module's result."""
     params = module.params
     item = FluxObject(document["kind"], params["namespace"], params["name"])
-    absent = params["state"] == "absent"
-    if module.cluster_is_planned():
-        planned = "unchanged" if absent else "created"
-        return _result(module, Outcome(identity(document), planned, "no cluster yet", None, document))
-    resources = Resources(module.client)
-    options = ApplyOptions(
-        force_conflicts=params["force_conflicts"], check_mode=module.check_mode, wait_timeout=params["wait_timeout"]
-    )
-    applier = Applier(module.client, resources, options)
-    outcome = applier.delete([document], params["wait"])[0] if absent else applier.apply([document])[0]
-    if outcome.result == "failed":
-        module.fail(KubeError(f"{item}: {outcome.reason}"), **_result(module, outcome))
-    result = _result(module, outcome)
-    if params["wait"] and not absent and not module.check_mode:
+
+    def settle(resources: Resources) -> dict[str, Any]:
         reconciler = Reconciler(module.client, resources, module.waiter(resources))
-        try:
-            live = reconciler.wait(item, params["wait_timeout"], params["expected_revision"] or "")
-        except WaitError as error:
-            module.fail(error, **{**result, **module.request_counts()})
-        result.update(flux=summary(live), **module.request_counts())
-    return result
+        return {"flux": summary(reconciler.wait(item, params["wait_timeout"], params["expected_revision"] or ""))}
 
-
-def _result(module: KubeModule, outcome: Outcome) -> dict[str, Any]:
-    return {
-        "changed": outcome.changed,
-        "object": outcome.as_dict(),
-        "diff": [outcome.diff(module.params["hidden_fields"])] if outcome.changed else [],
-        **module.request_counts(),
-    }
+    return keep_object(module, document, settle)
