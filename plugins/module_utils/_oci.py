@@ -212,6 +212,29 @@ class Registry:
         )
         return None if response.status == 404 else str(response.headers["Docker-Content-Digest"])
 
+    def manifest(self, repository: str, reference: str) -> tuple[str, bytes] | None:
+        """Return digest and content of the manifest of a tag or digest, or None when it is not there."""
+        response = self._request(
+            "GET", f"/v2/{repository}/manifests/{reference}", (200, 404), headers={"Accept": ACCEPTED_MANIFESTS}
+        )
+        if response.status == 404:
+            return None
+        content = bytes(response.data)
+        digest = sha256_digest(content)
+        if DIGEST.fullmatch(reference) and digest != reference:
+            raise OciError(f"Registry {self.address} gave another manifest than {repository}@{reference}.")
+        return digest, content
+
+    def blob(self, repository: str, digest: str) -> bytes:
+        """Return a small blob, checked against its digest."""
+        if not DIGEST.fullmatch(digest):
+            raise OciError(f"'{digest}' is no sha256 digest.")
+        response = self._request("GET", f"/v2/{repository}/blobs/{digest}", (200,))
+        content = bytes(response.data)
+        if sha256_digest(content) != digest:
+            raise OciError(f"Registry {self.address} gave another blob than {repository}@{digest}.")
+        return content
+
     def tags(self, repository: str) -> list[str]:
         """Return the repository's tags, sorted; empty when the repository does not exist."""
         response = self._request("GET", f"/v2/{repository}/tags/list", (200, 404))
@@ -343,9 +366,10 @@ def artifact(
     return Manifest(
         canonical_json(value),
         MEDIA_TYPE_MANIFEST,
-        {digest: (_memory(content), len(content)) for digest, content in blobs.items()},
+        {digest: (in_memory(content), len(content)) for digest, content in blobs.items()},
     )
 
 
-def _memory(content: bytes) -> Callable[[], BinaryIO]:
+def in_memory(content: bytes) -> Callable[[], BinaryIO]:
+    """Return a function that opens the content for reading, as :class:`Manifest` wants it."""
     return lambda: io.BytesIO(content)
