@@ -230,6 +230,7 @@ class ApiServer:
             f"--service-account-signing-key-file={signing_key}",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--authorization-mode=RBAC",
+            "--allow-privileged=true",
             "--disable-admission-plugins=ServiceAccount",
             f"--audit-log-path={self.audit_log}",
             f"--audit-policy-file={policy}",
