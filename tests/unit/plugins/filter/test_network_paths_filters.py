@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters of network paths, by the examples of their documentation, and their errors."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.onprem.platform.plugins.filter import network_matrix, network_policies
+
+
+def description(module: ModuleType) -> dict[str, Any]:
+    return dict(yaml.safe_load(module.EXAMPLES)[0]["vars"]["description"])
+
+
+def test_examples() -> None:
+    policies = network_policies.FilterModule().filters()["network_policies"](description(network_policies))
+    assert [item["metadata"]["name"] for item in policies] == ["default-deny", "allow-web", "allow-data"]
+    pairs = network_matrix.FilterModule().filters()["network_matrix"](description(network_matrix))
+    assert pairs == [
+        {
+            "source": source,
+            "destination": "data",
+            "port": 3306,
+            "protocol": "TCP",
+            "allowed": source == "web",
+            "reason": "orders" if source == "web" else "",
+        }
+        for source in ("web", "data")
+    ]
+
+
+@pytest.mark.parametrize("filters", [network_matrix.network_matrix, network_policies.network_policies])
+def test_errors(filters: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="'paths' is missing"):
+        filters({"peers": {}, "closed": []})
+    with pytest.raises(AnsibleFilterError, match="nobody is no peer"):
+        filters({"peers": {}, "closed": [], "paths": [{"from": "nobody", "to": "x", "ports": 1, "reason": "r"}]})
