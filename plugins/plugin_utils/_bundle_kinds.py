@@ -179,12 +179,13 @@ class ChartKind(FileKind):
 
 
 class ManifestKind(FileKind):
-    """Kubernetes manifests: directories of the release's source tree, rendered by ``kubectl kustomize``."""
+    """Kubernetes manifests: directories of the release's tree that ``kubectl kustomize`` renders, and single files."""
 
     def key(self, artefact: Artefact, producer: str) -> str:
         """See the base class."""
         tree = super().key(artefact, producer)
-        return key_of({"recipe": "manifest/1", "tree": tree, "kustomize": list(artefact.kustomize)})
+        inputs = {"recipe": "manifest/1", "tree": tree, "kustomize": list(artefact.kustomize)}
+        return key_of(inputs | ({"documents": list(artefact.documents)} if artefact.documents else {}))
 
     def inputs(self, artefact: Artefact) -> list[str]:
         """See the base class."""
@@ -199,6 +200,7 @@ class ManifestKind(FileKind):
             kubectl = self.workshop.input("kubectl")
             kubectl.chmod(0o755)
             documents = [run_tool([str(kubectl), "kustomize", str(tree / part)]) for part in artefact.kustomize]
+            documents += [(tree / part).read_text(encoding="utf-8") for part in artefact.documents]
             with self.workshop.cache.scratch(artefact.name) as scratch:
                 joined = scratch / "manifest.yaml"
                 joined.write_text(

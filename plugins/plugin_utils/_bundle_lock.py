@@ -101,6 +101,7 @@ class Artefact:
     :ivar reference: upstream image as ``registry/repository:tag``; ``digest`` pins it (``sha256:...``) or is None.
     :ivar source: the recipe; its keys depend on the kind.
     :ivar kustomize: directories of the source tree that a manifest is rendered from.
+    :ivar documents: files of the source tree that a manifest has beside them, as they are.
     :ivar notice: what the licence asks of a user; shown by every run.
     :ivar optional: the platform works without it, so it is left out where it can be neither built nor downloaded.
     """
@@ -118,6 +119,7 @@ class Artefact:
     tag: str = ""
     distribution: str = ""
     kustomize: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
     notice: str = ""
     optional: bool = False
 
@@ -275,7 +277,9 @@ def _component(directory: Path, name: str, values: Mapping[str, Any]) -> Compone
 def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Artefact:
     where = f"{kind} {values.get('name', values)!r}" if isinstance(values, dict) else f"{kind} {values!r}"
     keys = {"name", "version", "licence", "upstream", "source", "differs_from_upstream", "notice", "optional"}
-    keys |= {"image": {"repository", "tag"}, "manifest": {"kustomize"}, "package": {"distribution"}}.get(kind, set())
+    keys |= {"image": {"repository", "tag"}, "manifest": {"kustomize", "documents"}, "package": {"distribution"}}.get(
+        kind, set()
+    )
     _known(where, values, keys)
     for required in ("name", "version", "licence"):
         if not isinstance(values.get(required), str) or not values[required]:
@@ -308,7 +312,8 @@ def _artefact(kind: str, values: Any, components: Mapping[str, Component]) -> Ar
         more["kustomize"] = tuple(values.get("kustomize") or ())
         if not more["kustomize"]:
             raise BundleError(f"{where}: kustomize, the directories to render, is missing.")
-        for relative in more["kustomize"]:
+        more["documents"] = tuple(values.get("documents") or ())
+        for relative in (*more["kustomize"], *more["documents"]):
             _check_relative(where, relative)
     if not source and not upstream:
         raise BundleError(f"{where}: has neither upstream nor source.")

@@ -69,7 +69,7 @@ def test_shipped_lock_is_valid_and_complete() -> None:
             "ctr",
         ),
         *("runc", "registry", "helm", "crane", "vault", "cni-bridge", "cni-loopback", "cni-host-local", "cni-portmap"),
-        *("promtool", "amtool"),
+        *("promtool", "amtool", "cosign", "policy-tester"),
     }
     assert [artefact.identity for artefact in lock.artefacts if artefact.optional] == ["image/grafana:13.1.2"]
     assert all(artefact.licence and artefact.version for artefact in lock.artefacts)
@@ -107,6 +107,11 @@ def test_difference_of_the_component_shows_at_its_programs_only(tmp_path: Path) 
         ({"files": file_entry(upstream={"sha256": SHA})}, "url"),
         ({"manifests": file_entry(source={"item": "tool-config"})}, "kustomize"),
         ({"manifests": file_entry(source={"item": "tool-config"}, kustomize=["../x"])}, "inside the module"),
+        (
+            {"manifests": file_entry(source={"item": "tool-config"}, kustomize=["x"], documents=["/etc/passwd"])},
+            "inside the module",
+        ),
+        ({"files": file_entry(documents=["x"])}, "unknown key documents"),
         ({"images": file_entry(upstream={"reference": "r/x:1", "digest": "sha256:1"})}, "no SHA-256"),
         ({"files": file_entry(differs_from_upstream=[{"only these": "a"}])}, "no text; quote it"),
     ],
