@@ -35,6 +35,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import bundle_directory
+from ansible_collections.onprem.platform.tests.integration.k8s.signing import RegistryService
+from ansible_collections.onprem.platform.tests.unit.fakes import certificates
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SERVER_NAME = "api.test.internal"
@@ -354,10 +356,16 @@ def run(api_server: ApiServer, tmp_path: Path) -> ModuleRunner:
     """
 
     def call(
-        module: str, params: dict[str, Any], check: bool = False, diff: bool = True, kubeconfig: Any = None
+        module: str,
+        params: dict[str, Any],
+        check: bool = False,
+        diff: bool = True,
+        kubeconfig: Any = None,
+        plain: bool = False,
     ) -> dict[str, Any]:
         arguments = {
-            "kubeconfig": kubeconfig or str(api_server.kubeconfig),
+            # A plain module knows no API server.
+            **({} if plain else {"kubeconfig": kubeconfig or str(api_server.kubeconfig)}),
             **params,
             "_ansible_check_mode": check,
             "_ansible_diff": diff,
@@ -387,3 +395,16 @@ def run(api_server: ApiServer, tmp_path: Path) -> ModuleRunner:
         return result
 
     return call
+
+
+@pytest.fixture(scope="session")
+def registry_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryService]:
+    """The bundle's registry on loopback, with TLS."""
+    directory = tmp_path_factory.mktemp("registry")
+    authority = certificates.Authority(directory)
+    service = RegistryService(directory, *authority.issue("127.0.0.1"), authority.path)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()

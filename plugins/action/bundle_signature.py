@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action of ``onprem.platform.bundle_signature``: runs on the controller, where the bundle and the key are."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..plugin_utils._bundle_common import BundleError, file_digest
+from ..plugin_utils._bundle_lock import load_lock
+from ..plugin_utils._bundle_signature import BundleSignatures, Origin, Signed
+from ..plugin_utils._cosign import Cosign
+
+display = Display()
+COLLECTION = Path(__file__).resolve().parents[2]
+ARGUMENTS = {
+    "directory": {"type": "path", "required": True},
+    "signatures": {"type": "path", "required": True},
+    "key": {"type": "str", "required": True, "no_log": False},
+    "public_key": {"type": "path"},
+    "password": {"type": "str", "no_log": True},
+    "create_key": {"type": "bool", "default": False, "no_log": False},
+    "registry": {"type": "str", "required": True},
+    "names": {"type": "list", "elements": "str", "default": []},
+    "builder": {"type": "str", "default": "https://github.com/onprem-platform/onprem.platform"},
+    "commit": {"type": "str", "default": ""},
+    "cosign": {"type": "path"},
+    "lock": {"type": "path"},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Sign a bundle."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the action; see the module's documentation for arguments and result."""
+        super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+        started = time.monotonic()
+        try:
+            result = self._sign(arguments)
+        except BundleError as error:
+            raise AnsibleActionFail(str(error)) from error
+        result["seconds"] = round(time.monotonic() - started, 1)
+        return result
+
+    def _sign(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        cosign = _cosign(arguments)
+        lock = Path(arguments["lock"] or COLLECTION / "roles" / "bundle" / "files" / "lock.yml")
+        origin = Origin(arguments["builder"], arguments["commit"], file_digest(lock))
+        signatures = BundleSignatures(
+            Path(arguments["directory"]),
+            load_lock(lock),
+            Path(arguments["signatures"]),
+            cosign,
+            arguments["registry"],
+            origin,
+            display.display,
+        )
+        created = cosign.public_key() is None
+        if self._task.check_mode:
+            signed = signatures.compare(arguments["names"])
+        else:
+            signed = signatures.fill(arguments["create_key"], arguments["names"])
+        added = [item for item in signed if item.added]
+        return {
+            "changed": bool(added) or created,
+            "signed": [asdict(item) for item in signed],
+            "signatures": arguments["signatures"],
+            "public_key": cosign.public_key() or "",
+            "diff": {
+                "before": "",
+                "after": "".join(_line(item) for item in added),
+                "before_header": "signatures",
+                "after_header": "signatures",
+            },
+            "msg": f"{len(signed)} looked at, {len(added)} {'to sign' if self._task.check_mode else 'signed'}.",
+        }
+
+
+def _cosign(arguments: dict[str, Any]) -> Cosign:
+    key = arguments["key"]
+    managed = "://" in key
+    if managed and not arguments["public_key"]:
+        raise BundleError(f"public_key is missing: the file that the public key of {key} is kept in.")
+    path = key if managed else os.path.expanduser(key)
+    return Cosign(
+        Path(arguments["cosign"] or Path(arguments["directory"]) / "files" / "cosign"),
+        path,
+        Path(arguments["public_key"] or f"{path.removesuffix('.key')}.pub"),
+        # The variable that cosign itself reads.
+        arguments["password"] if arguments["password"] is not None else os.environ.get("COSIGN_PASSWORD", ""),
+    )
+
+
+def _line(item: Signed) -> str:
+    return f"{item.name} {item.digest}: {', '.join(item.added)}\n"
