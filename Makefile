@@ -44,6 +44,10 @@ lock: ## Renew requirements/development.txt from its .in files (needs uv)
 bundle: venv ## Fill the bundle directory (downloads, or builds from source)
 	@scripts/stage bundle $(PLAYBOOK) playbooks/bundle.yml
 
+.PHONY: sign
+sign: venv ## Sign the bundle's images (the key's password in COSIGN_PASSWORD)
+	$(PLAYBOOK) playbooks/sign.yml
+
 .PHONY: lab
 lab: venv ## Create the lab's machines
 	$(PLAYBOOK) playbooks/lab.yml
