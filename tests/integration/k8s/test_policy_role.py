@@ -80,12 +80,12 @@ def test_what_heals_the_cluster_never_waits_for_the_webhook(tree: tuple[Path, bo
     online = tree[1]
     webhook = find(kind, "policy.sigstore.dev")["webhooks"][0]
     assert webhook["failurePolicy"] == ("Ignore" if online else "Fail")
-    first, names, last = webhook["namespaceSelector"]["matchExpressions"]
-    assert first["key"] == ("policy.sigstore.dev/exclude" if online else "policy.sigstore.dev/include")
+    own, chosen, names = webhook["namespaceSelector"]["matchExpressions"]
+    assert chosen["key"] == ("policy.sigstore.dev/exclude" if online else "policy.sigstore.dev/include")
     assert names["operator"] == "NotIn"
     assert {"kube-system", "cosign-system", "flux-system", "local-path-storage"} <= set(names["values"])
     assert ("legacy" in names["values"]) == online
-    assert last == {"key": "webhooks.knative.dev/exclude", "operator": "DoesNotExist"}
+    assert own == {"key": "webhooks.knative.dev/exclude", "operator": "DoesNotExist"}
 
 
 def test_no_rule_is_wider_than_it_must_be(documents: list[dict[str, Any]]) -> None:

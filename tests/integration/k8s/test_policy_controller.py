@@ -1,0 +1,371 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real policy-controller as the webhook of a real API server: what is refused and what is admitted.
+
+Its objects are those that the role policy renders; it runs as a process with the account and the rights of these. The
+API server reaches it by a Service of type ExternalName, since there is no pod network. It listens on port 8443, which
+it cannot be told to change.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer, find_binary
+from ansible_collections.onprem.platform.tests.integration.k8s.policy_tree import build, render
+from ansible_collections.onprem.platform.tests.integration.k8s.signing import SPDX, Keys, RegistryService
+
+ModuleRunner = Callable[..., dict[str, Any]]
+NAMESPACE, PORT = "cosign-system", 8443
+INCLUDE = {"policy.sigstore.dev/include": "true"}
+CUE = 'predicateType: "https://spdx.dev/Document"\npredicate: spdxVersion: "SPDX-2.3"\n'
+WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
+
+
+def changed(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document of the manifest as it fits a controller that is a process of this machine."""
+    kind = document["kind"]
+    if kind == "Service":
+        # Resolved by the API server itself, with the port of the webhook's configuration.
+        document["spec"] = {"type": "ExternalName", "externalName": "localhost"}
+    elif kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        for webhook in document["webhooks"]:
+            webhook["clientConfig"]["service"]["port"] = PORT
+    elif kind == "CustomResourceDefinition" and "webhook" in document["spec"]["conversion"]:
+        document["spec"]["conversion"]["webhook"]["clientConfig"]["service"]["port"] = PORT
+    return document
+
+
+class Controller:
+    """policy-controller with its objects in the API server."""
+
+    def __init__(self, api: ApiServer, service: RegistryService, tree: Path, directory: Path) -> None:
+        self.api, self.service, self.directory = api, service, directory
+        self._program = find_binary("policy-controller", directory)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._kubeconfig = api.user(f"system:serviceaccount:{NAMESPACE}:webhook", ("system:serviceaccounts",))
+        self.documents = [changed(item) for item in build(tree / "policy")]
+
+    def start(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("", PORT))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "KUBECONFIG": str(self._kubeconfig),
+            "SYSTEM_NAMESPACE": NAMESPACE,
+            "CONFIG_LOGGING_NAME": "config-logging",
+            "METRICS_DOMAIN": "sigstore.dev/policy",
+            "METRICS_PROMETHEUS_PORT": "0",
+            "WEBHOOK_NAME": "webhook",
+            "SSL_CERT_FILE": str(self.service.authority),
+        }
+        with open(self.directory / "log", "ab") as log:
+            self._process = subprocess.Popen([self._program, "--disable-tuf"], stdout=log, stderr=log, env=environment)
+
+    def wait(self) -> None:
+        """Wait until every webhook configuration has what the controller writes into it, and it listens."""
+        deadline = time.monotonic() + 60
+        while not (self._configured() and self._listens()):
+            assert self._process is not None and self._process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.2)
+
+    def _configured(self) -> bool:
+        configurations = [
+            item
+            for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+            for item in self.api.call("GET", f"{WEBHOOKS}/{kind}")["items"]
+        ]
+        crds = self.api.call("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]
+        conversions = [
+            item["spec"]["conversion"]["webhook"]["clientConfig"]
+            for item in crds
+            if item["spec"]["group"] == "policy.sigstore.dev" and "webhook" in item["spec"]["conversion"]
+        ]
+        clients = [webhook["clientConfig"] for item in configurations for webhook in item["webhooks"]]
+        return all("caBundle" in client for client in [*clients, *conversions])
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", PORT)) == 0
+
+    def log(self) -> str:
+        return (self.directory / "log").read_text(errors="replace")[-3000:]
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        """Remove what would be in the way of other tests."""
+        for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
+            self.api.call("DELETE", f"{WEBHOOKS}/{kind}")
+        for item in self.documents:
+            if item["kind"] == "CustomResourceDefinition":
+                path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+                self.api.call("DELETE", f"{path}/{item['metadata']['name']}")
+
+
+@pytest.fixture(scope="module")
+def controller(
+    api_server: ApiServer,
+    registry_service: RegistryService,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Controller]:
+    directory = tmp_path_factory.mktemp("policy-controller")
+    found = Controller(api_server, registry_service, render(directory), directory)
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    api_server.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE, "labels": labels}})
+    manifest = directory / "objects.yaml"
+    manifest.write_text(yaml.safe_dump_all(found.documents))
+    kubectl = find_binary("kubectl", directory)
+    apply = [str(kubectl), f"--kubeconfig={api_server.kubeconfig}", "apply", "--server-side"]
+    apply += ["--field-manager=onprem.platform", "-f", str(manifest)]
+    done = subprocess.run([*apply, "--validate=strict"], capture_output=True, text=True, check=False)
+    # Pod Security and unknown fields are told as warnings.
+    assert done.returncode == 0 and "Warning" not in done.stderr, done.stdout + done.stderr
+    try:
+        found.start()
+        found.wait()
+        yield found
+    finally:
+        found.stop()
+        found.remove()
+
+
+@pytest.fixture(scope="module")
+def shop(api_server: ApiServer, controller: Controller) -> str:
+    """A namespace whose images are verified, with the account that its pods would have."""
+    labels = {**INCLUDE, "pod-security.kubernetes.io/enforce": "restricted"}
+    api_server.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop", "labels": labels}})
+    account = {"metadata": {"name": "default"}, "automountServiceAccountToken": False}
+    api_server.call("POST", "/api/v1/namespaces/shop/serviceaccounts", account)
+    return "shop"
+
+
+@pytest.fixture(scope="module")
+def images(
+    registry_service: RegistryService, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Keys, Keys, dict[str, str]]:
+    """Images that are signed well and badly; name -> digest."""
+    directory = tmp_path_factory.mktemp("images")
+    good, bad = Keys(directory, "good"), Keys(directory, "bad")
+    names = ("complete", "next", "unsigned", "wrong-key", "no-attestation", "other-content")
+    digests = {name: registry_service.push_image("web", name, directory) for name in names}
+    for name in ("complete", "next", "no-attestation", "other-content"):
+        good.sign(registry_service, f"web@{digests[name]}")
+    for name in ("complete", "next"):
+        good.attest(registry_service, f"web@{digests[name]}", {"spdxVersion": "SPDX-2.3"})
+    good.attest(registry_service, f"web@{digests['other-content']}", {"spdxVersion": "SPDX-1.0"})
+    bad.sign(registry_service, f"web@{digests['wrong-key']}")
+    bad.attest(registry_service, f"web@{digests['wrong-key']}", {"spdxVersion": "SPDX-2.3"})
+    return good, bad, digests
+
+
+def signature(address: str, pem: str, **more: Any) -> dict[str, Any]:
+    key = {"name": "release", "key": {"data": pem, "hash_algorithm": "sha256"}}
+    return {"name": "signature", "images": [f"{address}/**"], "authorities": [key], **more}
+
+
+def materials(address: str, pem: str) -> dict[str, Any]:
+    attestation = {"name": "sbom", "predicate_type": SPDX, "policy": {"data": CUE}}
+    key = {"name": "release", "key": {"data": pem}, "attestations": [attestation]}
+    return {"name": "materials", "images": [f"{address}/**"], "authorities": [key]}
+
+
+@pytest.fixture(scope="module")
+def policies(
+    api_server: ApiServer,
+    controller: Controller,
+    images: tuple[Keys, Keys, dict[str, str]],
+    registry_service: RegistryService,
+) -> list[dict[str, Any]]:
+    pem = images[0].pem
+    return [signature(registry_service.address, pem), materials(registry_service.address, pem)]
+
+
+def test_flux_and_the_controller_agree(run: ModuleRunner, controller: Controller) -> None:
+    # What the controller writes into its objects is nobody's drift: a second apply changes nothing.
+    answer = run("k8s_apply", {"definition": controller.documents})
+    assert not answer.get("failed") and not answer["changed"], answer["objects"]
+    assert answer["writes_seen"] == []
+
+
+def keep(run: ModuleRunner, policies: list[dict[str, Any]]) -> None:
+    """Have both policies in force, whichever tests ran before."""
+    for policy in policies:
+        answer = run("cluster_image_policy", {**policy, "force_conflicts": True, "wait": True, "wait_timeout": 60})
+        assert not answer.get("failed"), answer["msg"]
+
+
+def test_policies_are_kept_and_taken_in(
+    run: ModuleRunner, policies: list[dict[str, Any]], images: tuple[Keys, Keys, dict[str, str]], controller: Controller
+) -> None:
+    wait = {"wait": True, "wait_timeout": 30}
+    for policy in policies:
+        assert run("cluster_image_policy", policy, check=True)["object"]["result"] == "created"
+        made = run("cluster_image_policy", {**policy, **wait})
+        assert made["changed"] and {"Ready", "KeysInlined"} <= {item["type"] for item in made["conditions"]}, made
+        again = run("cluster_image_policy", {**policy, **wait})
+        assert not again["changed"] and again["writes_seen"] == [], again
+    warning = {**policies[0], "mode": "warn", **wait}
+    assert run("cluster_image_policy", warning, check=True)["changed"]
+    changed_mode = run("cluster_image_policy", warning)
+    assert changed_mode["changed"] and "mode: warn" in changed_mode["diff"][0]["after"]
+    # Drift by hand.
+    path = "/apis/policy.sigstore.dev/v1beta1/clusterimagepolicies/signature"
+    drift = {"spec": {"images": [{"glob": "elsewhere.test/**"}]}}
+    controller.api.call("PATCH", path, drift, "application/merge-patch+json")
+    mended = run("cluster_image_policy", {**policies[0], "force_conflicts": True, **wait})
+    assert mended["changed"] and controller.api.call("GET", path)["spec"]["images"] == [
+        {"glob": f"{controller.service.address}/**"}
+    ]
+
+
+def test_what_the_controller_cannot_use_is_said(run: ModuleRunner, policies: list[dict[str, Any]]) -> None:
+    refused = run("cluster_image_policy", {**policies[0], "name": "no", "images": ["a["]})
+    assert refused["failed"] and "glob" in refused["msg"]
+    lost = {"name": "no", "images": ["a.test/**"], "authorities": [{"key": {"secret_ref": {"name": "lost"}}}]}
+    failed = run("cluster_image_policy", {**lost, "wait": True, "wait_timeout": 30})
+    assert failed["failed"] and "KeysInlined=False" in failed["msg"] and '"lost" not found' in failed["msg"]
+    gone = {"name": "no", "state": "absent", "wait": True, "wait_timeout": 30}
+    assert run("cluster_image_policy", gone)["changed"]
+    assert not run("cluster_image_policy", gone)["changed"]
+    stranger = run("cluster_image_policy", {**policies[0], "impersonate_user": "stranger"})
+    assert stranger["failed"] and stranger["failure"]["code"] == 0 and "cannot get" in stranger["msg"]
+
+
+def case(name: str, image: str, message: str = "") -> dict[str, Any]:
+    expected = {"expected": "refused", "message": message} if message else {"expected": "admitted"}
+    return {"name": name, "image": image, **expected}
+
+
+def deployment(image: str) -> dict[str, Any]:
+    from ansible_collections.onprem.platform.plugins.module_utils._pod_security import strict_pod
+
+    pod = strict_pod("web", image)
+    template = {"metadata": {"labels": pod["metadata"]["labels"]}, "spec": {**pod["spec"], "restartPolicy": "Always"}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {"selector": {"matchLabels": pod["metadata"]["labels"]}, "template": template},
+    }
+
+
+def test_only_what_is_signed_and_attested_is_admitted(
+    run: ModuleRunner,
+    api_server: ApiServer,
+    shop: str,
+    policies: list[dict[str, Any]],
+    images: tuple[Keys, Keys, dict[str, str]],
+    registry_service: RegistryService,
+) -> None:
+    keep(run, policies)
+    _good, _bad, digests = images
+    web = f"{registry_service.address}/web"
+    running = deployment(f"{web}:complete")
+    api_server.call("POST", f"/apis/apps/v1/namespaces/{shop}/deployments", running)
+    stored = api_server.call("GET", f"/apis/apps/v1/namespaces/{shop}/deployments/web")
+    resolved = f"{web}:complete@{digests['complete']}"
+    assert stored["spec"]["template"]["spec"]["containers"][0]["image"] == resolved
+    cases = [
+        case("signed and attested, by digest", f"{web}@{digests['complete']}"),
+        case("signed and attested, by tag", f"{web}:complete"),
+        case("unsigned", f"{web}@{digests['unsigned']}", "no signatures found|no matching signatures"),
+        case("wrong key", f"{web}:wrong-key", "no matching signatures|invalid signature"),
+        case("no attestation", f"{web}:no-attestation", "no matching attestations"),
+        case("other content", f"{web}:other-content", "failed evaluating cue policy"),
+        case("no policy", "other.invalid/web@sha256:" + "0" * 64, "no matching policies"),
+        case("absent tag", f"{web}:absent", "must be an image digest"),
+        {"name": "update to signed", "object": deployment(f"{web}:next"), "expected": "admitted"},
+        {
+            "name": "update to unsigned",
+            "object": deployment(f"{web}:unsigned"),
+            "expected": "refused",
+            "message": "no signatures found|no matching signatures",
+        },
+    ]
+    image = f"{web}@{digests['complete']}"
+    answer = run("probe_admission", {"namespace": shop, "image": image, "cases": cases})
+    assert not answer.get("failed"), answer["msg"]
+    reasons = {item["name"]: item["reason"] for item in answer["results"]}
+    assert reasons["signed and attested, by tag"] == resolved, "the tag is resolved to the digest"
+    # Another namespace is none of its business.
+    free = run("probe_admission", {"namespace": "default", "controls": [], "cases": [case("free", f"{web}:unsigned")]})
+    assert not free.get("failed") and free["results"][0]["reason"] == f"{web}:unsigned"
+
+
+def test_registry_down(
+    run: ModuleRunner,
+    shop: str,
+    policies: list[dict[str, Any]],
+    images: tuple[Keys, Keys, dict[str, str]],
+    registry_service: RegistryService,
+) -> None:
+    keep(run, policies)
+    _good, _bad, digests = images
+    web = f"{registry_service.address}/web"
+    cases = [
+        case("tag", f"{web}:complete", "must be an image digest"),
+        case("digest", f"{web}@{digests['complete']}", "connection refused|no matching|signature"),
+    ]
+    registry_service.stop()
+    try:
+        answer = run("probe_admission", {"namespace": shop, "controls": [], "cases": cases})
+    finally:
+        registry_service.start()
+    assert not answer.get("failed"), answer["msg"]
+
+
+# The next leader waits for the lease of the one that was killed.
+@pytest.mark.long
+def test_controller_down_refuses_and_heals(
+    run: ModuleRunner,
+    api_server: ApiServer,
+    controller: Controller,
+    shop: str,
+    policies: list[dict[str, Any]],
+    images: tuple[Keys, Keys, dict[str, str]],
+    registry_service: RegistryService,
+) -> None:
+    keep(run, policies)
+    image = f"{registry_service.address}/web@{images[2]['complete']}"
+    ask = {"namespace": shop, "controls": [], "retry_timeout": 1}
+    certificate = f"/api/v1/namespaces/{NAMESPACE}/secrets/webhook-certs"
+    before = api_server.call("GET", certificate)["data"]
+    controller.stop()
+    down = run("probe_admission", {**ask, "cases": [case("signed", image, "failed calling webhook")]})
+    assert not down.get("failed"), down["msg"]
+    # Everything else goes on: other namespaces, and the controller's own.
+    for namespace in ("default", NAMESPACE):
+        other = run("probe_admission", {**ask, "namespace": namespace, "cases": [case("other", image)]})
+        assert not other.get("failed"), other["msg"]
+    # What is stopped for long finds an expired or a damaged certificate, and makes a new one.
+    broken = {key: base64.b64encode(b"nothing").decode() for key in before}
+    api_server.call("PATCH", certificate, {"data": broken}, "application/merge-patch+json")
+    controller.start()
+    deadline = time.monotonic() + 90
+    while True:
+        up = run("probe_admission", {**ask, "cases": [case("signed", image)]})
+        if not up.get("failed"):
+            break
+        assert time.monotonic() < deadline, up["msg"] + controller.log()
+        assert re.search("failed calling webhook", up["msg"]), up["msg"]
+        time.sleep(0.3)
+    assert api_server.call("GET", certificate)["data"] not in (before, broken)
