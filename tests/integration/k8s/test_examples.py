@@ -26,6 +26,7 @@ MODULES = (
     "flux_kustomization",
     "flux_helm_release",
     "flux_info",
+    "cluster_image_policy",
 )
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "example", "namespace": "default"}}
 

@@ -115,6 +115,11 @@ class Controller:
         """Remove what would be in the way of other tests."""
         for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
             self.api.call("DELETE", f"{WEBHOOKS}/{kind}")
+        # In the version that is stored, so that nobody has to convert; nobody is left to finalise either.
+        path = "/apis/policy.sigstore.dev/v1alpha1/clusterimagepolicies"
+        for item in self.api.call("GET", path)["items"]:
+            change = {"metadata": {"finalizers": None}}
+            self.api.call("PATCH", f"{path}/{item['metadata']['name']}", change, "application/merge-patch+json")
         for item in self.documents:
             if item["kind"] == "CustomResourceDefinition":
                 path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
