@@ -29,7 +29,7 @@ ONLINE = {
 Find = Callable[[str, str], dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=[{}, ONLINE], ids=["offline", "online"])
+@pytest.fixture(scope="module", params=[{}, pytest.param(ONLINE, marks=pytest.mark.long)], ids=["offline", "online"])
 def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bool]:
     return render(tmp_path_factory.mktemp("policy"), **request.param), bool(request.param)
 
