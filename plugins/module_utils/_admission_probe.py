@@ -31,32 +31,32 @@ _NO_WEBHOOK = "failed calling webhook"
 class Case:
     """An object and what admission must say about it.
 
-    :ivar message: regular expression for the refusal; any refusal will do when it is empty.
+    :ivar reason: regular expression for the refusal; any refusal will do when it is empty.
     :ivar may_exist: whether it is to be tried as an update when there is such an object.
     """
 
     name: str
     document: dict[str, Any]
     expected: str
-    message: str = ""
+    reason: str = ""
     may_exist: bool = False
 
     @classmethod
     def of(cls, option: dict[str, Any]) -> Case:
         """Return the case of a module option; raises KubeConfigError."""
-        name, message = option["name"], option["message"] or ""
+        name, reason = option["name"], option["reason"] or ""
         try:
-            re.compile(message)
+            re.compile(reason)
         except re.error as error:
-            raise KubeConfigError(f"case {name}: message is no regular expression: {error}") from error
-        if message and option["expected"] == ADMITTED:
-            raise KubeConfigError(f"case {name}: what is admitted has no message")
+            raise KubeConfigError(f"case {name}: reason is no regular expression: {error}") from error
+        if reason and option["expected"] == ADMITTED:
+            raise KubeConfigError(f"case {name}: what is admitted has no reason")
         if option["image"]:
             readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50] or "case"
             document = strict_pod(f"probe-{readable}", option["image"])
         else:
             document = option["object"]
-        return cls(name, load_documents(document, None)[0], option["expected"], message, bool(option["object"]))
+        return cls(name, load_documents(document, None)[0], option["expected"], reason, bool(option["object"]))
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class AdmissionProbe:
             raise error
         if not isinstance(error, _REFUSALS) and _NO_WEBHOOK not in error.message:
             raise error
-        right = re.search(case.message, error.message) is not None
+        right = re.search(case.reason, error.message) is not None
         return Verdict(case, REFUSED if right or case.expected == ADMITTED else OTHER, error.message)
 
 

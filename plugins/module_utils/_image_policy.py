@@ -78,7 +78,8 @@ def _authority(index: int, option: dict[str, Any]) -> dict[str, Any]:
     elif kinds == ["keyless"]:
         fields["keyless"] = _keyless(option["keyless"], where)
     else:
-        fields["static"] = _fields(option["static"])
+        static = option["static"]
+        fields["static"] = {"action": static["action"], **({"message": static["reason"]} if static["reason"] else {})}
         if attestations:
             raise KubeConfigError(f"{where} is static: it verifies nothing, so it cannot have attestations")
     if attestations:

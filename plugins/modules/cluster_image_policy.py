@@ -106,7 +106,7 @@ options:
             type: str
             choices: [pass, fail]
             required: true
-          message:
+          reason:
             description: What a user reads with V(fail).
             type: str
       source:
@@ -416,6 +416,7 @@ AUTHORITY: dict[str, Any] = {
     },
     "keyless": {
         "type": "dict",
+        "no_log": False,
         "options": {
             "url": {"type": "str"},
             "identities": {"type": "list", "elements": "dict", "required": True, "options": IDENTITY},
@@ -428,7 +429,7 @@ AUTHORITY: dict[str, Any] = {
         "type": "dict",
         "options": {
             "action": {"type": "str", "choices": ["pass", "fail"], "required": True},
-            "message": {"type": "str"},
+            "reason": {"type": "str"},
         },
     },
     "source": {

@@ -57,7 +57,7 @@ options:
         type: str
         choices: [admitted, refused]
         required: true
-      message:
+      reason:
         description: Regular expression that must match somewhere in the refusal, which is otherwise for another reason.
         type: str
 extends_documentation_fragment:
@@ -92,7 +92,7 @@ EXAMPLES = r"""
       - name: unsigned
         image: registry.platform.internal:5000/unsigned:1.0.0
         expected: refused
-        message: no signatures found|no matching signatures
+        reason: no signatures found|no matching signatures
 """
 
 RETURN = r"""
@@ -196,7 +196,7 @@ def main() -> None:
                     "image": {"type": "str"},
                     "object": {"type": "dict"},
                     "expected": {"type": "str", "choices": ["admitted", "refused"], "required": True},
-                    "message": {"type": "str"},
+                    "reason": {"type": "str"},
                 },
                 "required_one_of": [("image", "object")],
                 "mutually_exclusive": [("image", "object")],

@@ -256,7 +256,7 @@ def test_what_the_controller_cannot_use_is_said(run: ModuleRunner, policies: lis
 
 
 def case(name: str, image: str, message: str = "") -> dict[str, Any]:
-    expected = {"expected": "refused", "message": message} if message else {"expected": "admitted"}
+    expected = {"expected": "refused", "reason": message} if message else {"expected": "admitted"}
     return {"name": name, "image": image, **expected}
 
 
@@ -303,7 +303,7 @@ def test_only_what_is_signed_and_attested_is_admitted(
             "name": "update to unsigned",
             "object": deployment(f"{web}:unsigned"),
             "expected": "refused",
-            "message": "no signatures found|no matching signatures",
+            "reason": "no signatures found|no matching signatures",
         },
     ]
     image = f"{web}@{digests['complete']}"

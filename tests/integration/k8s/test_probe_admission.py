@@ -66,8 +66,8 @@ def test_cases(api_server: ApiServer, run: ModuleRunner, restricted: str) -> Non
     cases = [
         {"name": "strict pod", "image": "registry.test/app:1", "expected": "admitted"},
         {"name": "update", "object": deployment, "expected": "admitted"},
-        {"name": "immutable", "object": changed, "expected": "refused", "message": "immutable|does not match"},
-        {"name": "other reason", "object": changed, "expected": "refused", "message": "no signature"},
+        {"name": "immutable", "object": changed, "expected": "refused", "reason": "immutable|does not match"},
+        {"name": "other reason", "object": changed, "expected": "refused", "reason": "no signature"},
     ]
     answer = run("probe_admission", {"namespace": restricted, "controls": [], "cases": cases})
     verdicts = {item["name"]: (item["verdict"], item["correct"]) for item in answer["results"]}

@@ -114,7 +114,7 @@ def test_every_option_reaches_its_field(run: Runner, api: FakeKubeApi) -> None:
                 authority,
                 {"key": stored},
                 {"keyless": {"identities": [IDENTITY], "ca_cert": {"secretRef": {"name": "ca"}}}},
-                {"static": {"action": "fail", "message": "no"}},
+                {"static": {"action": "fail", "reason": "no"}},
             ],
             "policy": {"config_map_ref": {"name": "rule", "key": "cue"}, "include_object_meta": True},
             "match": [{"group": "apps", "version": "v1", "resource": "deployments", "selector": {"matchLabels": {}}}],

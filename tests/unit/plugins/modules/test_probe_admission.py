@@ -14,7 +14,7 @@ from ansible_collections.onprem.platform.plugins.modules import probe_admission
 from ansible_collections.onprem.platform.tests.unit.plugins.fake_kube_api import FakeKubeApi, Fault, status
 
 Runner = Callable[..., dict[str, Any]]
-UNSIGNED = {"name": "unsigned", "image": "registry.test/app:1", "expected": "refused", "message": "no signatures"}
+UNSIGNED = {"name": "unsigned", "image": "registry.test/app:1", "expected": "refused", "reason": "no signatures"}
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_refusals(
 def test_a_silent_webhook_may_be_what_is_expected(ask: Callable[..., dict[str, Any]], api: FakeKubeApi) -> None:
     message = "failed calling webhook: no endpoints available"
     api.faults.append(Fault("POST", "/pods", 500, status(500, "InternalError", message)))
-    assert not ask({**UNSIGNED, "message": "failed calling webhook"}).get("failed")
+    assert not ask({**UNSIGNED, "reason": "failed calling webhook"}).get("failed")
 
 
 def test_other_server_errors_are_no_verdict(ask: Callable[..., dict[str, Any]], api: FakeKubeApi) -> None:
@@ -68,8 +68,8 @@ def test_other_server_errors_are_no_verdict(ask: Callable[..., dict[str, Any]], 
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ({**UNSIGNED, "message": "("}, "no regular expression"),
-        ({**UNSIGNED, "expected": "admitted"}, "what is admitted has no message"),
+        ({**UNSIGNED, "reason": "("}, "no regular expression"),
+        ({**UNSIGNED, "expected": "admitted"}, "what is admitted has no reason"),
         ({**UNSIGNED, "object": {}}, "mutually exclusive"),
         ({"name": "a", "expected": "refused"}, "one of the following is required"),
     ],
