@@ -96,6 +96,7 @@ def _read_archive(file: _Hashed) -> tuple[dict[str, bytes], dict[str, str], int]
     contents: dict[str, bytes] = {}
     sums: dict[str, str] = {}
     state_size = 0
+    # The stub demands more of a file than reading, which is all that is used here.
     with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:  # type: ignore[call-overload]
         with tarfile.open(fileobj=unpacked, mode="r|") as archive:
             for member in archive:

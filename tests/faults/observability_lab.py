@@ -38,10 +38,12 @@ def eventually(look: Callable[[], Found], what: str, limit: float, interval: flo
     """
     deadline = time.monotonic() + limit
     while True:
+        found: Found | None = None
+        trouble = ""
         try:
-            found, trouble = look(), ""
+            found = look()
         except (requests.RequestException, AssertionError) as error:
-            found, trouble = None, f" ({error})"  # type: ignore[assignment]  # not yet found
+            trouble = f" ({error})"
         if found:
             return found
         assert time.monotonic() < deadline, f"not within {limit} s: {what}{trouble}"
