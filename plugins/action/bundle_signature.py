@@ -21,18 +21,22 @@ from ..plugin_utils._cosign import Cosign
 
 display = Display()
 COLLECTION = Path(__file__).resolve().parents[2]
-ARGUMENTS = {
+# What is signed, and with which key.
+KEY_ARGUMENTS = {
     "directory": {"type": "path", "required": True},
-    "signatures": {"type": "path", "required": True},
     "key": {"type": "str", "required": True, "no_log": False},
     "public_key": {"type": "path"},
     "password": {"type": "str", "no_log": True},
-    "create_key": {"type": "bool", "default": False, "no_log": False},
     "registry": {"type": "str", "required": True},
+    "cosign": {"type": "path"},
+}
+ARGUMENTS = {
+    **KEY_ARGUMENTS,
+    "signatures": {"type": "path", "required": True},
+    "create_key": {"type": "bool", "default": False, "no_log": False},
     "names": {"type": "list", "elements": "str", "default": []},
     "builder": {"type": "str", "default": "https://github.com/onprem-platform/onprem.platform"},
     "commit": {"type": "str", "default": ""},
-    "cosign": {"type": "path"},
     "lock": {"type": "path"},
 }
 
@@ -58,7 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
     def _sign(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        cosign = _cosign(arguments)
+        cosign = cosign_of(arguments)
         lock = Path(arguments["lock"] or COLLECTION / "roles" / "bundle" / "files" / "lock.yml")
         origin = Origin(arguments["builder"], arguments["commit"], file_digest(lock))
         signatures = BundleSignatures(
@@ -91,7 +95,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
 
 
-def _cosign(arguments: dict[str, Any]) -> Cosign:
+def cosign_of(arguments: dict[str, Any]) -> Cosign:
+    """Return the program with the key that the arguments name."""
     key = arguments["key"]
     managed = "://" in key
     if managed and not arguments["public_key"]:

@@ -11,8 +11,7 @@ version_added: 0.1.0
 short_description: Apply or delete many Kubernetes objects in one call
 author: onprem.platform contributors (@onprem-platform)
 description:
-  - Brings any number of objects into the described state by server-side apply with the field manager
-    V(onprem.platform), over one connection.
+  - Brings any number of objects into the described state by server-side apply, over one connection.
   - CustomResourceDefinitions come first (the module waits until they are served), then namespaces, then what others
     refer to, then workloads, then custom resources; admission webhooks come last. Deletion goes the other way round.
   - An object that already holds its document costs one read and no write. Whether that is so follows from the
@@ -42,6 +41,13 @@ options:
     description:
       - Namespace for documents of namespaced kinds that name none. V(default) is used if this is not set either.
     type: str
+  field_manager:
+    description:
+      - The name that the server keeps for whoever owns the fields of the documents.
+      - Another name lets two parts of a site keep different fields of one object. A part removes only what it owned
+        itself.
+    type: str
+    default: onprem.platform
   force_conflicts:
     description: Take over fields that other managers own.
     type: bool
@@ -209,7 +215,7 @@ failure:
 from collections import Counter
 from typing import Any
 
-from ..module_utils._kube_apply import Applier, ApplyOptions, Outcome
+from ..module_utils._kube_apply import FIELD_MANAGER, Applier, ApplyOptions, Outcome
 from ..module_utils._kube_documents import Document, identity, load_documents
 from ..module_utils._kube_errors import KubeError
 from ..module_utils._kube_module import PLAN_ARGUMENTS, WAIT_ARGUMENTS, KubeModule
@@ -237,6 +243,7 @@ def applier(module: KubeModule, resources: Resources) -> Applier:
     """Make the worker for this module's options."""
     params = module.params
     options = ApplyOptions(
+        field_manager=params["field_manager"],
         force_conflicts=params["force_conflicts"],
         allow_flux_owned=params["allow_flux_owned"],
         recreate_kinds=params["recreate_kinds"],
@@ -291,6 +298,7 @@ def main() -> None:
             "src": {"type": "list", "elements": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "namespace": {"type": "str"},
+            "field_manager": {"type": "str", "default": FIELD_MANAGER},
             "force_conflicts": {"type": "bool", "default": False},
             "allow_flux_owned": {"type": "bool", "default": False},
             "recreate_kinds": {"type": "list", "elements": "str", "default": []},

@@ -174,14 +174,14 @@ class BundleSignatures:
         name = f"{self.registry}/{entry['repository']}"
         if SIGNATURE in lacking:
             content = payload(name, entry["digest"])
-            _store(layout, _reference(entry, SIGNATURE_SUFFIX), signature_manifest(content, self.cosign.sign(content)))
+            store(layout, _reference(entry, SIGNATURE_SUFFIX), signature_manifest(content, self.cosign.sign(content)))
         if set(lacking) & set(_ATTESTED.values()):
             predicates = self._predicates(entry)
             signed = []
             for predicate_type, predicate in predicates.items():
                 body = statement(name, entry["digest"], predicate_type, predicate)
                 signed.append((body, self.cosign.sign(encoded(body))))
-            _store(layout, _reference(entry, ATTESTATION_SUFFIX), attestation_manifest(signed))
+            store(layout, _reference(entry, ATTESTATION_SUFFIX), attestation_manifest(signed))
 
     def _predicates(self, entry: Entry) -> dict[str, dict[str, object]]:
         found = contents(Layout(self.index.path(entry)), _name(entry))
@@ -248,7 +248,8 @@ def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _store(layout: OciLayout, reference: str, manifest: Manifest) -> None:
+def store(layout: OciLayout, reference: str, manifest: Manifest) -> None:
+    """Add the manifest of a signature or of attestations to a layout."""
     for source, _size in manifest.blobs.values():
         with source() as stream:
             layout.add_blob(stream.read())

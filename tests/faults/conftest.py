@@ -14,7 +14,15 @@ from ansible_collections.onprem.platform.tests.faults.observability_lab import O
 from ansible_collections.onprem.platform.tests.faults.platform_lab import PlatformLab
 
 # Faults that stop a run before it changes anything come first, on the bare machines that the plan's test then uses.
-ORDER = ("test_leaks", "test_bad_input", "test_plan_and_secrets", "test_kill", "test_alerts", "test_logs")
+ORDER = (
+    "test_leaks",
+    "test_bad_input",
+    "test_plan_and_secrets",
+    "test_kill",
+    "test_alerts",
+    "test_logs",
+    "test_policy",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

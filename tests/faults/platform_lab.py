@@ -251,10 +251,14 @@ class PlatformLab:
         return self.start(playbook, *options, extra=extra).wait()
 
     # --- cluster ---------------------------------------------------------------------------------------------------
-    def kubectl(self, *arguments: str, check: bool = True, text: str = "") -> str:
-        """Run kubectl with the run's kubeconfig, ``text`` on its standard input, and return what it prints."""
+    def run_kubectl(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run kubectl with the run's kubeconfig, ``text`` on its standard input, whatever comes of it."""
         command = [str(BUNDLE / "files/kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False)
+
+    def kubectl(self, *arguments: str, check: bool = True, text: str = "") -> str:
+        """Run kubectl likewise and return what it prints; ``check`` makes a failure an AssertionError."""
+        done = self.run_kubectl(*arguments, text=text)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 

@@ -10,6 +10,7 @@ it cannot be told to change.
 from __future__ import annotations
 
 import base64
+import datetime
 import os
 import re
 import socket
@@ -21,6 +22,10 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer, find_binary
 from ansible_collections.onprem.platform.tests.integration.k8s.policy_tree import build, render
@@ -374,3 +379,57 @@ def test_controller_down_refuses_and_heals(
         assert re.search("failed calling webhook", up["msg"]), up["msg"]
         time.sleep(0.3)
     assert api_server.call("GET", certificate)["data"] not in (before, broken)
+
+
+def planted_certificate(start: datetime.timedelta, end: datetime.timedelta) -> dict[str, str]:
+    """Return the data of the controller's Secret with a certificate of its own authority, valid from and until."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    key, service = ec.generate_private_key(ec.SECP256R1()), f"webhook.{NAMESPACE}.svc"
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, service)])
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), now + start, now + end)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(service)]), critical=False)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    parts = {"ca-cert.pem": certificate, "server-cert.pem": certificate, "server-key.pem": private}
+    return {name: base64.b64encode(content).decode() for name, content in parts.items()}
+
+
+@pytest.mark.parametrize("case_name", ["expired", "not yet valid"])
+def test_certificate_of_another_time(
+    run: ModuleRunner,
+    api_server: ApiServer,
+    controller: Controller,
+    shop: str,
+    policies: list[dict[str, Any]],
+    images: tuple[Keys, Keys, dict[str, str]],
+    registry_service: RegistryService,
+    case_name: str,
+) -> None:
+    keep(run, policies)
+    day = datetime.timedelta(days=1)
+    planted = planted_certificate(*((-3 * day, -day) if case_name == "expired" else (day, 3 * day)))
+    certificate = f"/api/v1/namespaces/{NAMESPACE}/secrets/webhook-certs"
+    signed = case("signed", f"{registry_service.address}/web@{images[2]['complete']}")
+    ask = {"namespace": shop, "controls": [], "retry_timeout": 1, "cases": [signed]}
+
+    def until(holds: Callable[[dict[str, Any]], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not holds(answer := run("probe_admission", ask)):
+            assert time.monotonic() < deadline, answer["msg"] + controller.log()
+            time.sleep(0.3)
+
+    api_server.call("PATCH", certificate, {"data": planted}, "application/merge-patch+json")
+    if case_name == "not yet valid":
+        # The controller looks at the end of a certificate only. Nobody is admitted unseen, and the reason is said ...
+        until(lambda answer: "certificate has expired or is not yet valid" in answer.get("msg", ""))
+        # ... and what docs/signatures.md says helps.
+        api_server.call("PATCH", certificate, {"data": None}, "application/merge-patch+json")
+    # Whatever has expired is made anew without anybody's help.
+    until(lambda answer: not answer.get("failed"))
+    assert api_server.call("GET", certificate)["data"]["server-cert.pem"] != planted["server-cert.pem"]

@@ -100,7 +100,9 @@ def test_network(tree: tuple[Path, bool], find: Find, documents: list[dict[str, 
     assert names == {"default-deny", "allow-webhook"}
     spec = find("NetworkPolicy", "allow-webhook")["spec"]
     planes = [{"ipBlock": {"cidr": "192.0.2.11/32"}}, {"ipBlock": {"cidr": "192.0.2.12/32"}}]
-    assert spec["ingress"][0] == {"from": planes, "ports": [{"port": 8443, "protocol": "TCP"}]}
+    own = {"ipBlock": {"cidr": "10.244.0.0/16"}}
+    for sender in ([own], planes):
+        assert {"from": sender, "ports": [{"port": 8443, "protocol": "TCP"}]} in spec["ingress"]
     assert spec["egress"][0]["to"] == planes
     assert [port["port"] for port in spec["egress"][0]["ports"]] == [5000, 6443]
     outside = [rule for rule in spec["egress"] if {"ipBlock": {"cidr": "203.0.113.0/24"}} in rule["to"]]
