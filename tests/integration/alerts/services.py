@@ -24,7 +24,8 @@ import requests
 import yaml
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
-from ansible_collections.onprem.platform.tests.integration.vault.services import Process, free_port, wait
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
+from ansible_collections.onprem.platform.tests.integration.vault.services import Process, wait
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 
 REPOSITORY = Path(__file__).parents[3]

@@ -16,7 +16,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -31,6 +30,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 REPOSITORY = Path(__file__).parents[3]
 IMAGES = REPOSITORY / "roles/bundle/files/images"
@@ -48,13 +48,6 @@ Completed = subprocess.CompletedProcess[str]
 def run(*command: str, **options: Any) -> Completed:
     """Run a command and return its result with its output as text."""
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str, log: Callable[[], str] = str) -> Any:

@@ -27,6 +27,8 @@ import yaml
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 CHART = Path(__file__).parents[3] / "roles/application/files/charts/laravel"
@@ -93,12 +95,7 @@ class Vault:
 @pytest.fixture(scope="module")
 def vault(database, redis, tmp_path_factory) -> Iterator[Vault]:
     """Start Vault with what the role `vault` makes for an application; leases of long-running pods last a minute."""
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    server = Vault(tmp_path_factory.mktemp("vault"), port)
+    server = Vault(tmp_path_factory.mktemp("vault"), free_port())
     password = secrets.token_hex(16)
     database.sql(f"CREATE USER 'vault'@'%' IDENTIFIED BY '{password}'")
     database.sql("GRANT ALL ON *.* TO 'vault'@'%' WITH GRANT OPTION")

@@ -14,7 +14,6 @@ import io
 import ipaddress
 import json
 import os
-import socket
 import subprocess
 import sys
 import tarfile
@@ -36,6 +35,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._oci import Layout
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_index import Index
 from ansible_collections.onprem.platform.plugins.plugin_utils._oci_layout import OciLayout
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLE = Path(os.environ.get("ONPREM_BUNDLE_DIRECTORY", default_cache_directory() / "bundle"))
@@ -76,9 +76,7 @@ def registry(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
         program = index.path(index.find("file", "registry"))
     except BundleError as error:
         pytest.fail(f"This test runs the bundle's registry program: {error} `make bundle` makes it.")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     directory = tmp_path_factory.mktemp("registry")
     configuration = {
         "version": "0.1",

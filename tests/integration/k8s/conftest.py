@@ -14,7 +14,6 @@ import ipaddress
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import bundle_directory
 from ansible_collections.onprem.platform.tests.integration.k8s.signing import RegistryService
+from ansible_collections.onprem.platform.tests.integration.ports import free_ports
 from ansible_collections.onprem.platform.tests.unit.fakes import certificates
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -302,21 +302,11 @@ class ApiServer:
         return self.audit_log.stat().st_size
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _number in range(count)]
-    for item in sockets:
-        item.bind(("127.0.0.1", 0))
-    ports = [item.getsockname()[1] for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
-
-
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A running API server for the whole session."""
     directory = tmp_path_factory.mktemp("k8s")
-    server = ApiServer(directory, *_free_ports(3), Authority(directory))
+    server = ApiServer(directory, *free_ports(3), Authority(directory))
     try:
         server.start_etcd()
         server.start_api()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._oci import Layout
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_index import Index
 from ansible_collections.onprem.platform.plugins.plugin_utils._oci_layout import OciLayout
 from ansible_collections.onprem.platform.tests.integration.bundled_images import bundle_directory
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 PASSWORD = "canary-7d21"
 LEGACY = ("--tlog-upload=false", "--use-signing-config=false", "--new-bundle-format=false", "--yes")
@@ -35,9 +35,7 @@ class RegistryService:
 
     def __init__(self, directory: Path, certificate: Path, key: Path, authority: Path) -> None:
         self.directory, self.authority = directory, authority
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         configuration = {
             "version": "0.1",
             "log": {"level": "error"},

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from ansible_collections.onprem.platform.tests.integration.k8s.signing import (
     program,
     small_bundle,
 )
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 ModuleRunner = Callable[..., dict[str, Any]]
 GO_IMAGE, DEBIAN_IMAGE = "kube-state-metrics", "valkey"
@@ -284,9 +284,7 @@ def test_wrong_arguments(registry_service: RegistryService, run: ModuleRunner) -
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A Vault with the transit engine; yields what cosign finds it by."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     environment = {
         **os.environ,
         "HOME": str(tmp_path),

@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[3]
 PODMAN = ("podman", "--runtime", "/usr/sbin/runc", "--network-backend", "netavark")
 OUTSIDE = "198.51.100.2"  # RFC 5737; a name space on this host plays the internet
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machines need root")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="machines need root"),
+    pytest.mark.xdist_group("lab"),  # like all tests that make machines: podman's networks are one per host
+]
 
 
 def tool(*arguments: str, check: bool = True) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,8 @@ import pytest
 import yaml
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import bundle_directory
-from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer, Authority, _free_ports
+from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer, Authority
+from ansible_collections.onprem.platform.tests.integration.ports import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DIRECTORIES = ["metrics-server", "observability-operator", "observability", "alert-sink"]
@@ -145,7 +145,7 @@ def documents(lab: Path) -> list[Document]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """An API server with the operator's definitions and the namespaces of the stack."""
     directory = tmp_path_factory.mktemp("api")
-    running = ApiServer(directory, *_free_ports(3), Authority(directory))
+    running = ApiServer(directory, *free_ports(3), Authority(directory))
     try:
         running.start_etcd()
         running.start_api()
@@ -165,13 +165,6 @@ def kubectl(server: ApiServer, *arguments: str, documents: list[Document] | None
     )
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:

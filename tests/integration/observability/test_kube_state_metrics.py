@@ -16,7 +16,8 @@ import yaml
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer
-from ansible_collections.onprem.platform.tests.integration.observability.conftest import build, free_port, kubectl, wait
+from ansible_collections.onprem.platform.tests.integration.observability.conftest import build, kubectl, wait
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 CONTROLLERS = ["source", "kustomize", "helm"]
 

@@ -24,9 +24,9 @@ from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_lock impor
 from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
 from ansible_collections.onprem.platform.tests.integration.observability.conftest import (
     Document,
-    free_port,
     render_variants,
 )
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 from ansible_collections.onprem.platform.tests.integration.vault.services import (
     DevVault,
     Process,

@@ -16,11 +16,11 @@ from ansible_collections.onprem.platform.tests.integration.bundled_images import
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer
 from ansible_collections.onprem.platform.tests.integration.observability.conftest import (
     Document,
-    free_port,
     kubectl,
     render_variants,
     wait,
 )
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 PLATFORM = "role_path ~ '/../observability/templates/tree/platform/observability.yaml.j2'"
 NAMESPACE = "flux-system"

@@ -25,12 +25,12 @@ from ansible_collections.onprem.platform.tests.integration.observability.conftes
     REPOSITORY,
     Document,
     build,
-    free_port,
     kubectl,
     render_variants,
     wait,
     write_tree,
 )
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 OWN_TREE = "{{ lookup('onprem.platform.tree', role_path ~ '/../observability/templates/tree') }}"
 PROFILES = ["small", "medium", "large"]

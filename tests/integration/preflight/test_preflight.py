@@ -17,7 +17,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(os.geteuid() != 0, reason="machines need root")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(os.geteuid() != 0, reason="machines need root"),
+    pytest.mark.xdist_group("lab"),
+]
 
 
 class Lab:

@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
+
+pytestmark = pytest.mark.xdist_group("lab")
+
 PLAYBOOK = """
 - name: Lock
   hosts: cp1

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 from ansible_collections.onprem.platform.tests.integration.vault.services import (
     DevVault,
     MariaDB,
     PostgreSQL,
     RaftNode,
     closing,
-    free_port,
 )
 from ansible_collections.onprem.platform.tests.unit import conftest as unit_conftest
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority

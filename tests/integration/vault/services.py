@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,17 +19,11 @@ from typing import Any
 
 import requests
 
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 
 READS = ("read", "list")
 TEMPLATE = "{{username}}:{{password}}"
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 import requests
 
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 from ansible_collections.onprem.platform.tests.integration.vault.services import (
     MariaDB,
     RaftNode,
-    free_port,
 )
 from ansible_collections.onprem.platform.tests.unit.fakes.kubernetes_api import FakeKubernetes
 from ansible_collections.onprem.platform.tests.unit.plugins.fake_kube_api import FakeKubeApi

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 
 from .receivers import Inbox, MailServer, Webhooks
@@ -50,9 +50,7 @@ class Alertmanager:
         self.inbox = inbox
         self.configuration = directory / "alertmanager.yml"
         shutil.copy(configuration, self.configuration)
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
+        self.port = free_port()
         self.log = directory / "alertmanager.log"
         command = [program, f"--config.file={self.configuration}", f"--storage.path={directory / 'data'}"]
         command += [f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address="]

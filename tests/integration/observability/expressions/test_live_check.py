@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from dashboards.expressions import Expression
 from dashboards.live import check_live
 
 from ansible_collections.onprem.platform.tests.integration.bundled_images import BundledImages, bundle_directory
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 Program = Callable[[str], str]
 STREAM = {"source": "pod", "namespace": "demo", "app": "demo"}
@@ -42,12 +42,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
     yield unpack
     shutil.rmtree(place)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
