@@ -83,13 +83,21 @@ format: venv ## Format the Python files
 dashboards: venv ## Write Grafana's dashboards anew
 	PYTHONPATH=scripts $(BIN)/python -m dashboards generate
 
-.PHONY: lint
-lint: venv ## Static checks
+LINT := lint-ruff-format lint-ruff lint-mypy lint-yamllint lint-ansible-lint lint-shellcheck
+.PHONY: lint $(LINT)
+lint: venv ## Static checks, two at a time; each of them alone: make lint-mypy, ...
+	@$(MAKE) --jobs=2 --keep-going --output-sync=target $(LINT)
+lint-ruff-format:
 	@scripts/stage ruff-format ruff format --check $(PYTHON_PATHS)
+lint-ruff:
 	@scripts/stage ruff ruff check $(PYTHON_PATHS)
+lint-mypy:
 	@scripts/stage mypy mypy $(COLLECTION)/plugins
+lint-yamllint:
 	@scripts/stage yamllint yamllint --strict .
+lint-ansible-lint:
 	@scripts/stage ansible-lint ansible-lint --offline --strict
+lint-shellcheck:
 	@scripts/stage shellcheck scripts/shellcheck
 
 .PHONY: unit
@@ -102,7 +110,7 @@ sanity: venv ## ansible-test sanity in a copy of the collection
 
 .PHONY: integration
 integration: venv ## Tests against real services of the bundle
-	@scripts/stage integration pytest -q -m "not long" tests/integration
+	@scripts/stage integration pytest -n 2 --dist loadgroup --durations 20 -q -m "not long" tests/integration
 
 .PHONY: molecule
 molecule: venv ## The six-node scenario
