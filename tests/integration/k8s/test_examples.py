@@ -21,6 +21,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODULES = (
     "k8s_apply",
+    "k8s_rbac_info",
     "k8s_wait",
     "flux_source",
     "flux_kustomization",
