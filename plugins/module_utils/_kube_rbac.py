@@ -108,7 +108,8 @@ class Rbac:
             f"{reference['kind']} {name}",
             role,
             tuple(_subject_name(subject, namespace) for subject in document.get("subjects") or []),
-            (metadata.get("labels") or {}).get("kubernetes.io/bootstrapping") == "rbac-defaults",
+            (metadata.get("labels") or {}).get("kubernetes.io/bootstrapping") == "rbac-defaults"
+            and metadata["name"].startswith("system:"),
         )
 
     def bindings_of(self, subject: Subject, without_groups: Iterable[str] = ()) -> list[Binding]:
@@ -288,7 +289,9 @@ class ServiceAccounts:
                     # as the API server does where nothing is said
                     "automount": account.get("automountServiceAccountToken") is not False,
                     "token_mounted_by": sorted(self._tokens.get((namespace, name), ())),
-                    "built_in": bool(bindings) and all(binding.built_in for binding in bindings),
+                    "built_in": namespace == "kube-system"
+                    and bool(bindings)
+                    and all(binding.built_in for binding in bindings),
                     "bindings": sorted(map(str, bindings)),
                     "permissions": permissions(bindings),
                 }

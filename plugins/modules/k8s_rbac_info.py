@@ -236,7 +236,9 @@ service_accounts:
       elements: str
       sample: [Deployment coredns]
     built_in:
-      description: Whether all its bindings are Kubernetes' own, which the API server restores at its start.
+      description:
+        - Whether it is in C(kube-system) and all its bindings are Kubernetes' own, which the API server restores at its
+          start.
       type: bool
       sample: false
     bindings:
