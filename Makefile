@@ -64,6 +64,10 @@ check: venv ## What site.yml would change now
 status: venv ## How the platform is, on one screen
 	@$(PLAYBOOK) playbooks/status.yml
 
+.PHONY: audit-chain
+audit-chain: venv ## What runs in the application's namespace, and which commits it comes from
+	@scripts/audit-chain
+
 .PHONY: shell
 shell: venv ## A shell for the lab: KUBECONFIG and VAULT_ADDR set
 	@scripts/lab-shell

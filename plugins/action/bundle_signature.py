@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..plugin_utils._bundle_common import BundleError, file_digest
+from ..plugin_utils._bundle_common import BundleError, file_digest, run_tool
 from ..plugin_utils._bundle_lock import load_lock
 from ..plugin_utils._bundle_signature import BundleSignatures, Origin, Signed
 from ..plugin_utils._cosign import Cosign
@@ -64,7 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _sign(self, arguments: dict[str, Any]) -> dict[str, Any]:
         cosign = cosign_of(arguments)
         lock = Path(arguments["lock"] or COLLECTION / "roles" / "bundle" / "files" / "lock.yml")
-        origin = Origin(arguments["builder"], arguments["commit"], file_digest(lock))
+        origin = Origin(arguments["builder"], arguments["commit"] or commit_of(COLLECTION), file_digest(lock))
         signatures = BundleSignatures(
             Path(arguments["directory"]),
             load_lock(lock),
@@ -109,6 +109,20 @@ def cosign_of(arguments: dict[str, Any]) -> Cosign:
         # The variable that cosign itself reads.
         arguments["password"] if arguments["password"] is not None else os.environ.get("COSIGN_PASSWORD", ""),
     )
+
+
+def commit_of(collection: Path) -> str:
+    """Return the commit of the collection; empty unless it is a clone in which what makes images is as committed."""
+    command = ["git", "-C", str(collection)]
+    try:
+        if Path(run_tool([*command, "rev-parse", "--show-toplevel"]).strip()).resolve() != collection:
+            # Installed below somebody else's repository.
+            return ""
+        if run_tool([*command, "status", "--porcelain", "--", "plugins", "roles/bundle"]).strip():
+            return ""
+        return run_tool([*command, "rev-parse", "HEAD"]).strip()
+    except BundleError:
+        return ""
 
 
 def _line(item: Signed) -> str:

@@ -12,7 +12,8 @@ short_description: Sign the images of a bundle and attest what is in them
 version_added: 0.1.0
 description:
   - Signs every image of a bundle with a key of cosign, and attests a bill of materials (SPDX 2.3) and the provenance
-    (SLSA 1.0) of each. The bundle's index is signed as well, and a bill of materials of the whole bundle.
+    (SLSA 1.0) of each. The bundle's index and its charts are signed as well, and a bill of materials of the whole
+    bundle.
   - The bill of materials of an image is read from its layers, the Debian packages and the modules of Go programs.
   - The signatures are kept in a directory beside the bundle. Its image layout C(oci) is copied to registries with
     M(onprem.platform.oci_image), so that all replicas have the same ones. No registry and no network is needed to
@@ -66,7 +67,10 @@ options:
     type: str
     default: https://github.com/onprem-platform/onprem.platform
   commit:
-    description: Commit of this collection, for the provenance.
+    description:
+      - Commit of this collection, for the provenance. If empty, it is asked of Git, when the collection is a clone in
+        which everything that makes images is as committed.
+      - A provenance without a commit is made anew when the commit is known. One with another commit stays.
     type: str
     default: ""
   cosign:
@@ -114,13 +118,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 signed:
-  description: Every image asked for, and without O(names) the index and the bill of materials of the bundle.
+  description: Every image asked for, and without O(names) the charts, the index and the bill of materials of the bundle.
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: Repository and tag, C(index.json) or C(bundle).
+      description: Repository and tag of an image, path of a chart, C(index.json) or C(bundle).
       type: str
       sample: coredns:v1.14.3
     digest:

@@ -51,7 +51,7 @@ options:
     type: path
     required: true
   password:
-    description: Password of the key file. Can also be set by E(COSIGN_PASSWORD). Needed only while something is to be signed.
+    description: Password of the key file, needed to sign. Can also be set by E(COSIGN_PASSWORD).
     type: str
   cosign:
     description: The program.

@@ -6,6 +6,7 @@ Layout of the directory::
 
     oci/                 an OCI image layout with the tags sha256-<digest>.sig and .att of every image, to be copied
                          to registries as images are: so all replicas have the same ones
+    charts/*.tgz.sig     signatures of the bundle's charts, which are files
     index.json.sig       signature of the bundle's index.json, which has the checksum of everything else
     bundle.spdx.json     bill of materials of the whole bundle, and its signature
     bundle.spdx.json.sig
@@ -21,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ..module_utils._oci import Layout, Manifest, OciError, canonical_json, sha256_digest
 from ..module_utils._signature import (
@@ -43,7 +45,7 @@ from ._bundle_common import BundleError, Report, file_digest, write_atomically
 from ._bundle_debian import DebianPackages
 from ._bundle_index import Entry, Index
 from ._bundle_lock import Lock
-from ._bundle_statements import bundle_sbom, image_sbom, made_by_this_tool, provenance
+from ._bundle_statements import bundle_sbom, image_sbom, lacks_commit, made_by_this_tool, provenance
 from ._cosign import Cosign
 from ._image_contents import contents
 from ._oci_layout import OciLayout
@@ -159,8 +161,12 @@ class BundleSignatures:
         except (OciError, OSError):
             # Damaged: it is made anew.
             return Vouched([], [])
-        attested = [item for item in found.attestations if item.verified_by and made_by_this_tool(item.predicate)]
+        attested = [item for item in found.attestations if item.verified_by and self._is_as_made(item.predicate)]
         return Vouched([item for item in found.signatures if item.verified_by], attested)
+
+    def _is_as_made(self, predicate: Any) -> bool:
+        # Whoever follows an image back to its commit needs one.
+        return made_by_this_tool(predicate) and not (self.origin.commit and lacks_commit(predicate))
 
     def _lacking(self, entry: Entry, key: PublicKey | None) -> list[str]:
         if key is None:
@@ -210,8 +216,20 @@ class BundleSignatures:
         sbom = self.directory / "bundle.spdx.json"
         good = self._has_signature(sbom.name, sbom, key) and digest[7:] in sbom.read_text(encoding="utf-8")
         return [
+            *self._compare_charts(key),
             Signed("index.json", digest, lacking),
             Signed("bundle", digest, [] if good else [_ATTESTED[SPDX]]),
+        ]
+
+    def _compare_charts(self, key: PublicKey | None) -> list[Signed]:
+        charts = [entry for entry in self.index.entries if entry["kind"] == "chart"]
+        return [
+            Signed(
+                entry["path"],
+                f"sha256:{entry['sha256']}",
+                [] if self._has_signature(entry["path"], self.index.path(entry), key) else [SIGNATURE],
+            )
+            for entry in charts
         ]
 
     def _has_signature(self, name: str, path: Path, key: PublicKey | None) -> bool:
@@ -223,7 +241,10 @@ class BundleSignatures:
 
     def _sign_files(self, key: PublicKey | None) -> list[Signed]:
         state = self._compare_files(key)
-        index, sbom = state
+        *charts, index, sbom = state
+        for chart in charts:
+            if chart.added:
+                self._write_signature(chart.name, (self.index.directory / chart.name).read_bytes())
         if sbom.added:
             content = canonical_json(bundle_sbom(self.index.entries, _now(), index.digest[7:]))
             write_atomically(self.directory / "bundle.spdx.json", content.decode())
@@ -233,7 +254,9 @@ class BundleSignatures:
         return state
 
     def _write_signature(self, name: str, content: bytes) -> None:
-        write_atomically(self.directory / f"{name}.sig", base64.b64encode(self.cosign.sign(content)).decode() + "\n")
+        path = self.directory / f"{name}.sig"
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        write_atomically(path, base64.b64encode(self.cosign.sign(content)).decode() + "\n")
 
 
 def _name(entry: Entry) -> str:

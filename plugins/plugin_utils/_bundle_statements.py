@@ -204,6 +204,12 @@ def made_by_this_tool(predicate: Any) -> bool:
         return False
 
 
+def lacks_commit(predicate: Any) -> bool:
+    """Tell whether this is a provenance of this tool that names no commit."""
+    materials = (predicate.get("buildDefinition") or {}).get("resolvedDependencies")
+    return materials is not None and not any("gitCommit" in (item.get("digest") or {}) for item in materials)
+
+
 def _licence(entry: Entry) -> str:
     # A reference to a licence text would have to be in the document; it is not in the index.
     return _NO_ASSERTION if entry["licence"].startswith("LicenseRef-") else str(entry["licence"])
