@@ -118,7 +118,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 signed:
-  description: Every image asked for, and without O(names) the charts, the index and the bill of materials of the bundle.
+  description: Every image asked for; without O(names) also charts, index and bill of materials of the bundle.
   returned: success
   type: list
   elements: dict

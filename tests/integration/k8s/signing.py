@@ -69,10 +69,11 @@ class RegistryService:
             self._process.wait(10)
             self._process = None
 
-    def push_image(self, repository: str, tag: str, directory: Path) -> str:
+    def push_image(self, repository: str, tag: str, directory: Path, **labels: str) -> str:
         """Push a tiny image of its own and return its digest."""
         layout = OciLayout(directory / f"{repository}-{tag}")
-        digest = layout.add_image(f"{repository}:{tag}", {"config": {"Labels": {"name": repository + tag}}}, [], {})
+        config = {"config": {"Labels": {"name": repository + tag, **labels}}}
+        digest = layout.add_image(f"{repository}:{tag}", config, [], {})
         push([self.client], [(repository, tag, Layout(layout.directory).manifest(f"{repository}:{tag}"))])
         return digest
 
