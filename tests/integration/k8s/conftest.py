@@ -322,6 +322,26 @@ def bundle() -> Path:
 
 
 @pytest.fixture(scope="session")
+def flux_definitions(api_server: ApiServer, bundle: Path) -> None:
+    """Install the definitions of the bundle's Flux manifests."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    names = []
+    for manifest in sorted((bundle / "manifests").glob("flux-*.yaml")):
+        for document in yaml.load_all(manifest.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if document and document["kind"] == "CustomResourceDefinition":
+                names.append(api_server.call("POST", path, document)["metadata"]["name"])
+    assert len(names) >= 6
+    deadline = time.monotonic() + 30
+    for name in names:
+        while True:
+            conditions = api_server.call("GET", f"{path}/{name}").get("status", {}).get("conditions", [])
+            if ("Established", "True") in [(item["type"], item["status"]) for item in conditions]:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Path of the bundle's kubectl."""
     return str(find_binary("kubectl", tmp_path_factory.mktemp("kubectl")))

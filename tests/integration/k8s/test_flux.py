@@ -8,11 +8,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 ApiServer = Any
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -23,30 +21,10 @@ PATHS = {
     "Kustomization": "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{}/kustomizations",
     "HelmRelease": "/apis/helm.toolkit.fluxcd.io/v2/namespaces/{}/helmreleases",
 }
+pytestmark = pytest.mark.usefixtures("flux_definitions")
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 DIGEST = "sha256:" + "ab" * 32
 OTHER_DIGEST = "sha256:" + "cd" * 32
-
-
-@pytest.fixture(scope="module", autouse=True)
-def crds(api_server: ApiServer, bundle: Path) -> None:
-    """Install the CRDs of the bundle's Flux manifests."""
-    found = 0
-    for manifest in sorted((bundle / "manifests").glob("flux-*.yaml")):
-        for document in yaml.load_all(manifest.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            if document and document["kind"] == "CustomResourceDefinition":
-                api_server.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", document)
-                found += 1
-    assert found >= 6
-    deadline = time.monotonic() + 30
-    for path in PATHS.values():
-        while True:
-            try:
-                api_server.call("GET", path.format("default"))
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
 
 
 def condition(kind: str, status: str, reason: str, generation: int, message: str = "") -> dict[str, Any]:
