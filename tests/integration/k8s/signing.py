@@ -35,6 +35,7 @@ class RegistryService:
 
     def __init__(self, directory: Path, certificate: Path, key: Path, authority: Path) -> None:
         self.directory, self.authority = directory, authority
+        self.certificate, self.key = certificate, key
         self.address = f"127.0.0.1:{free_port()}"
         configuration = {
             "version": "0.1",

@@ -190,8 +190,8 @@ def test_a_replica_gets_the_signature_of_the_other(
     site, _other = keys
     second = RegistryService(
         tmp_path,
-        registry_service.directory / "127.0.0.1.pem",
-        registry_service.directory / "127.0.0.1.key",
+        registry_service.certificate,
+        registry_service.key,
         registry_service.authority,
     )
     second.start()

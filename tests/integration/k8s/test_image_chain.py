@@ -32,6 +32,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._signature import 
     tag_of,
 )
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer
+from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
 from ansible_collections.onprem.platform.tests.integration.k8s.signing import SPDX, Keys, RegistryService
 
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -281,3 +282,22 @@ def test_what_cannot_be_looked_at(
     assert "no public key in PEM" in audit(public_keys={"a": "text"})["msg"]
     refused = audit(kubeconfig=str(api_server.user("nobody")))
     assert refused["failed"] and refused["failure"]["code"] == 403
+
+
+def test_examples(api_server: ApiServer, site: Site, namespace: str, tmp_path: Path) -> None:
+    digest = site.digests["1.0.0"]
+    image = f"registry.platform.internal:5000/shop@{digest}"
+    run_pod(api_server, namespace, "shop", web=(image, image))
+    public_key = tmp_path / "cosign.pub"
+    public_key.write_text(site.keys["release"])
+    tasks = examples(
+        "image_chain_info",
+        {
+            "namespace: shop": f"namespace: {namespace}",
+            "'cosign.pub'": f"'{public_key}'",
+            "192.0.2.11:5000": site.service.address,
+            "/etc/onprem-platform/pki/ca.crt": str(site.service.authority),
+        },
+    )
+    printed = run_examples(tmp_path, tasks, api_server.kubeconfig)
+    assert f"{site.commits[0][:12]}" in printed and "! " not in printed

@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer, find_binary
+from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
+from ansible_collections.onprem.platform.tests.integration.k8s.keyless import Fulcio
 from ansible_collections.onprem.platform.tests.integration.k8s.policy_tree import build, render
 from ansible_collections.onprem.platform.tests.integration.k8s.signing import SPDX, Keys, RegistryService
 
@@ -319,6 +321,65 @@ def test_only_what_is_signed_and_attested_is_admitted(
     # Another namespace is none of its business.
     free = run("probe_admission", {"namespace": "default", "controls": [], "cases": [case("free", f"{web}:unsigned")]})
     assert not free.get("failed") and free["results"][0]["reason"] == f"{web}:unsigned"
+
+
+def test_example_of_probe_admission(
+    run: ModuleRunner,
+    api_server: ApiServer,
+    shop: str,
+    policies: list[dict[str, Any]],
+    images: tuple[Keys, Keys, dict[str, str]],
+    registry_service: RegistryService,
+    tmp_path: Path,
+) -> None:
+    keep(run, policies)
+    names = {
+        "namespace: default": f"namespace: {shop}",
+        "registry.platform.internal:5000/laravel-demo:1.0.0": f"{registry_service.address}/web:complete",
+        "registry.platform.internal:5000/unsigned:1.0.0": f"{registry_service.address}/web:unsigned",
+    }
+    run_examples(tmp_path, examples("probe_admission", names)[1:], api_server.kubeconfig)
+
+
+def test_identities_of_a_trust_root(
+    run: ModuleRunner, api_server: ApiServer, shop: str, registry_service: RegistryService, tmp_path: Path
+) -> None:
+    authority, issuer = Fulcio(), "https://identities.example.org"
+    workflow = "https://git.example.org/acme/shop/.github/workflows/{}.yml@refs/tags/v1.0.0"
+    digests = {}
+    for name in ("release", "test"):
+        digests[name] = registry_service.push_image("keyless", name, tmp_path)
+        authority.sign(registry_service, "keyless", digests[name], issuer, workflow.format(name))
+    root = {"apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "TrustRoot", "metadata": {"name": "own"}}
+    kept = {"definition": {**root, "spec": authority.keys}, "wait": True, "wait_timeout": 60}
+    assert run("k8s_apply", {"definition": {**root, "spec": {}}, "wait": True})["failed"], "the webhook looks at it"
+    made, again = run("k8s_apply", kept), run("k8s_apply", kept)
+    assert made["changed"] and not made.get("failed") and not again["changed"], (made, again["objects"])
+    identity = {"issuer": issuer, "subject_reg_exp": f"^{re.escape(workflow.format('release'))}$"}
+    keyless = {
+        "url": "https://fulcio.example.org",
+        "identities": [identity],
+        "trust_root_ref": "own",
+        "insecure_ignore_sct": True,
+    }
+    policy = {
+        "name": "identities",
+        "images": [f"{registry_service.address}/keyless**"],
+        "authorities": [{"name": "workflow", "keyless": keyless}],
+        "wait": True,
+        "wait_timeout": 60,
+    }
+    for name in ("signature", "materials"):
+        run("cluster_image_policy", {"name": name, "state": "absent", "wait": True, "wait_timeout": 30})
+    first, second = run("cluster_image_policy", policy), run("cluster_image_policy", policy)
+    assert first["changed"] and not first.get("failed") and not second["changed"], (first, second)
+    cases = [
+        case("the workflow", f"{registry_service.address}/keyless@{digests['release']}"),
+        case("another", f"{registry_service.address}/keyless@{digests['test']}", "none of the expected identities"),
+    ]
+    answer = run("probe_admission", {"namespace": shop, "controls": [], "cases": cases})
+    run("cluster_image_policy", {"name": "identities", "state": "absent", "wait": True, "wait_timeout": 30})
+    assert not answer.get("failed"), answer["msg"]
 
 
 def test_registry_down(

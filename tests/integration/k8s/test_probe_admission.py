@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.onprem.platform.plugins.module_utils._pod_security import CONTROLS
+from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
 
 ApiServer = Any
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -90,3 +92,9 @@ def test_who_may_not_ask_gets_no_verdict(api_server: ApiServer, run: ModuleRunne
     assert answer["failed"] and answer["failure"]["code"] == 404
     answer = run("probe_admission", {"namespace": restricted, "controls": ["hostpath"]})
     assert answer["failed"] and "there is no control hostpath" in answer["msg"]
+
+
+def test_example(api_server: ApiServer, restricted: str, tmp_path: Path) -> None:
+    # The other one, about signatures, runs where policy-controller does.
+    first = examples("probe_admission", {"namespace: default": f"namespace: {restricted}"})[:1]
+    run_examples(tmp_path, first, api_server.kubeconfig)

@@ -20,6 +20,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._signature import 
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
 from ansible_collections.onprem.platform.plugins.plugin_utils._cosign import Cosign
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import REPOSITORY
+from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
 from ansible_collections.onprem.platform.tests.integration.k8s.signing import (
     PASSWORD,
     SPDX,
@@ -363,3 +364,50 @@ def test_policy_controller_judges_them(
     path.write_text(yaml.safe_dump(policy(registry_service.address, signed["first"]["public_key"])))
     for name, digest in pushed.items():
         assert judge(registry_service, path, f"{name.partition(':')[0]}@{digest}")[0], "what this collection has signed"
+
+
+def test_examples(registry_service: RegistryService, tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "bundle", GO_IMAGE)
+    (tmp_path / "bundle" / "files").mkdir()
+    (tmp_path / "bundle" / "files" / "cosign").symlink_to(program("cosign"))
+    # The registry of the test asks for no certificate, so any will do.
+    certificate, key = registry_service.certificate, registry_service.key
+    access = {
+        "/etc/onprem-platform/pki/ca.crt": str(registry_service.authority),
+        "/run/onprem-platform/push.crt": str(certificate),
+        "/run/onprem-platform/push.key": str(key),
+    }
+    state = str(tmp_path / "state")
+    sign = examples(
+        "bundle_signature",
+        {
+            "~/.cache/onprem-platform/bundle": str(bundle),
+            "~/.local/state/onprem-platform/onprem": state,
+            '["192.0.2.11:5001", "192.0.2.12:5001", "192.0.2.13:5001"]': f'["{registry_service.address}"]',
+            **access,
+        },
+    )
+    image = json.loads((bundle / "index.json").read_text())["entries"][0]
+    name = f"{image['repository']}:{image['tag']}"
+    push = {"layout": str(bundle / "images"), "registries": [registry_service.address]}
+    copied = {"onprem.platform.oci_image": {**push, "ca_cert": str(registry_service.authority)}}
+    look = examples(
+        "image_signature_info",
+        {
+            "registry.platform.internal:5000": registry_service.address,
+            "laravel-demo:1.0.0": name,
+            "'cosign.pub'": f"'{state}/cosign.pub'",
+            "/etc/onprem-platform/pki/ca.crt": str(registry_service.authority),
+        },
+    )
+    one = examples(
+        "oci_signature",
+        {
+            "hashivault://release": f"{state}/cosign.key",
+            "release.pub": f"{state}/cosign.pub",
+            "/usr/local/bin/cosign": program("cosign"),
+            "192.0.2.11:5001": registry_service.address,
+            **access,
+        },
+    )
+    run_examples(tmp_path, [*sign, copied, *look, *one], environment={"COSIGN_PASSWORD": PASSWORD})
