@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,15 +20,11 @@ import yaml
 from ansible_collections.onprem.platform.plugins.module_utils._signature import tag_of
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import REPOSITORY, ApiServer, find_binary
 from ansible_collections.onprem.platform.tests.integration.k8s.signing import PASSWORD, Keys, RegistryService, program
+from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 ModuleRunner = Callable[..., dict[str, Any]]
-SOURCES = "/apis/source.toolkit.fluxcd.io/v1/namespaces/{}/ocirepositories"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+NAMESPACE = "flux-verification"
+SOURCES = f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/ocirepositories"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +37,7 @@ def source_controller(
     """The bundle's source-controller as a process; yields its log."""
     directory = tmp_path_factory.mktemp("source-controller")
     (directory / "storage").mkdir()
+    api_server.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     storage = f"127.0.0.1:{free_port()}"
     command = [
         str(find_binary("source-controller", directory)),
@@ -50,13 +46,14 @@ def source_controller(
         f"--storage-adv-addr={storage}",
         f"--metrics-addr=127.0.0.1:{free_port()}",
         f"--health-addr=127.0.0.1:{free_port()}",
+        "--watch-all-namespaces=false",
         "--log-level=info",
     ]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(directory),
         "KUBECONFIG": str(api_server.kubeconfig),
-        "RUNTIME_NAMESPACE": "default",
+        "RUNTIME_NAMESPACE": NAMESPACE,
         "SSL_CERT_FILE": str(registry_service.authority),
     }
     with (directory / "log").open("wb") as log:
@@ -136,7 +133,6 @@ def test_flux_takes_only_what_is_signed(
     source_controller: Path,
     registry_service: RegistryService,
     keys: tuple[Keys, Keys],
-    namespace: str,
     tmp_path: Path,
 ) -> None:
     site, other = keys
@@ -155,8 +151,8 @@ def test_flux_takes_only_what_is_signed(
     ]
     assert first["digest"] in answers[1]["diff"]["after"] and answers[2]["diff"]["after"] == ""
     secret = {"metadata": {"name": "key"}, "data": {"cosign.pub": base64.b64encode(site.public.read_bytes()).decode()}}
-    api_server.call("POST", f"/api/v1/namespaces/{namespace}/secrets", secret)
-    path = f"{SOURCES.format(namespace)}/tree"
+    api_server.call("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
+    path = f"{SOURCES}/tree"
     spec = {
         "url": f"oci://{registry_service.address}/tree",
         "interval": "1m",
@@ -164,7 +160,7 @@ def test_flux_takes_only_what_is_signed(
         "verify": {"provider": "cosign", "secretRef": {"name": "key"}},
     }
     kind = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "OCIRepository"}
-    api_server.call("POST", SOURCES.format(namespace), {**kind, "metadata": {"name": "tree"}, "spec": spec})
+    api_server.call("POST", SOURCES, {**kind, "metadata": {"name": "tree"}, "spec": spec})
     good = wait(api_server, path, source_controller, lambda live: verified(live) == "True")
     kept = good["status"]["artifact"]["revision"]
     assert first["digest"] in kept
