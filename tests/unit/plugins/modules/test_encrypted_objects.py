@@ -130,7 +130,7 @@ def test_a_server_that_still_writes_with_the_old_key_is_an_error() -> None:
 
 def test_a_key_that_other_objects_need_is_an_error() -> None:
     cluster = Cluster({secret(1): value(NEW), "/registry/configmaps/ns/one": value(OLD)})
-    with pytest.raises(KubeadmError, match="still has values of other keys: .*secretbox.key1"):
+    with pytest.raises(KubeadmError, match=r"still has values of other keys: .*secretbox.key1"):
         ensure(cluster)
 
 
