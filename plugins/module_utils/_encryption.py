@@ -20,12 +20,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from ._kubeadm_api import ApiError, KubeadmError
+from ._kubeadm_api import ApiError, KubeadmError, KubernetesApi
 
 PLAIN = "identity"
 _PREFIX = b"k8s:enc:"
 _PAGE = 200
-_PASSES = 5
+_PASSES = 10
+# No answer, too many requests, or a server's own trouble: worth another pass.
+_PASSING = (0, 429, 500, 502, 503, 504)
 _LOADED = re.compile(
     r"^apiserver_encryption_config_controller_last_config_info\{[^}]*\bhash=\"sha256:([0-9a-f]{64})\"", re.M
 )
@@ -49,6 +51,24 @@ def file_state(path: str) -> tuple[str, float]:
             return hashlib.sha256(stream.read()).hexdigest(), os.fstat(stream.fileno()).st_mtime
     except OSError as error:
         raise KubeadmError(f"{path} cannot be read: {error}; this control plane does not encrypt") from error
+
+
+def own_server(
+    directory: str, address: str, port: int, timeout: float = 10.0, seconds: float = 0.0, pause: float = 2.0
+) -> KubernetesApi:
+    """This host's own API server, waited for at most ``seconds``, and never another one. Raises ApiError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            api = KubernetesApi.local(directory, address, port, timeout)
+            if api.endpoint.host == address:
+                return api
+            reason = f"{address} is not ready, only another API server answers"
+        except ApiError as error:
+            reason = str(error)
+        if time.monotonic() >= deadline:
+            raise ApiError(reason)
+        time.sleep(pause)
 
 
 def loaded_hash(api: Client) -> str:
@@ -120,10 +140,11 @@ def directories_of(resource: str) -> list[str]:
 class Storage:
     """The objects of some resources as etcd holds them."""
 
-    def __init__(self, etcd: Client, api: Client, resources: Sequence[str]) -> None:
+    def __init__(self, etcd: Client, api: Client, resources: Sequence[str], pause: float = 3.0) -> None:
         self._etcd = etcd
         self._api = api
         self._resources = resources
+        self._pause = pause  # seconds between two passes
 
     def keys_in_use(self) -> dict[str, int]:
         """How many values of the whole of etcd each key has encrypted."""
@@ -158,10 +179,11 @@ class Storage:
         anew by that.
         """
         done = 0
-        for _attempt in range(_PASSES):
+        for attempt in range(_PASSES):
             left = self.stale(wanted)
             if not left:
                 return done
+            time.sleep(self._pause if attempt else 0)
             for resource, names in left.items():
                 done += self._rewrite_objects(resource, set(names))
         left = self.stale(wanted)
@@ -181,15 +203,12 @@ class Storage:
             namespace, slash, single = name.rpartition("/")
             place = f"/namespaces/{_quoted(namespace)}" if slash else ""
             path = f"{base}{place}/{plural}/{_quoted(single)}"
-            status, _body = self._api.raw("GET", path)
-            if status == 404:
-                continue  # it was deleted meanwhile
-            found = self._api.request("GET", path)
             try:
-                self._api.request("PUT", path, found)
+                self._api.request("PUT", path, self._api.request("GET", path))
                 done += 1
             except ApiError as error:
-                if error.status not in (404, 409):
+                # Deleted or changed meanwhile: the next pass looks again.
+                if error.status not in (404, 409, *_PASSING):
                     raise
         return done
 

@@ -48,6 +48,10 @@ options:
     description: Port of this host's own API server.
     type: int
     default: 6443
+  wait_timeout:
+    description: Seconds to wait until the API server of this host is ready.
+    type: int
+    default: 120
   kubernetes_directory:
     description: Directory of kubeadm's files.
     type: path
@@ -81,8 +85,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._encryption import Storage
-from ..module_utils._kubeadm_api import ApiError, Etcd, KubeadmError, KubernetesApi
+from ..module_utils._encryption import Storage, own_server
+from ..module_utils._kubeadm_api import Etcd, KubeadmError
 
 RESOURCE = re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9]([-.a-z0-9]*[a-z0-9])?)?")
 # Large Secrets and busy servers: one request may take longer than the default.
@@ -127,6 +131,7 @@ def main() -> None:
             "resources": {"type": "list", "elements": "str", "default": ["secrets"]},
             "advertise_address": {"type": "str", "required": True},
             "bind_port": {"type": "int", "default": 6443},
+            "wait_timeout": {"type": "int", "default": 120},
             "kubernetes_directory": {"type": "path", "default": "/etc/kubernetes"},
         },
         supports_check_mode=True,
@@ -139,9 +144,7 @@ def main() -> None:
         )
     directory = given["kubernetes_directory"]
     try:
-        api = KubernetesApi.local(directory, given["advertise_address"], given["bind_port"], TIMEOUT)
-        if api.endpoint.host != given["advertise_address"]:
-            raise ApiError(f"the API server of {given['advertise_address']} is not ready")
+        api = own_server(directory, given["advertise_address"], given["bind_port"], TIMEOUT, given["wait_timeout"])
         storage = Storage(Etcd.local(f"{directory}/pki", TIMEOUT), api, given["resources"])
         module.exit_json(**ensure(storage, given["key"], module.check_mode))
     except KubeadmError as error:

@@ -81,7 +81,7 @@ api_addresses:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _encryption as encryption
-from ..module_utils._kubeadm_api import ApiError, KubeadmError, KubernetesApi
+from ..module_utils._kubeadm_api import KubeadmError, KubernetesApi
 
 
 def main() -> None:
@@ -97,12 +97,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    place = (given["kubernetes_directory"], given["advertise_address"], given["bind_port"])
 
     def connect() -> KubernetesApi:
-        api = KubernetesApi.local(given["kubernetes_directory"], given["advertise_address"], given["bind_port"])
-        if api.endpoint.host != given["advertise_address"]:
-            raise ApiError(f"{given['advertise_address']} is not ready, only another API server answers")
-        return api
+        return encryption.own_server(*place)
 
     try:
         wanted, modified = encryption.file_state(given["path"])
@@ -114,7 +112,7 @@ def main() -> None:
                 "--encryption-provider-config-automatic-reload=true, and be of Kubernetes 1.34 or later; its messages "
                 "say why a file is refused. Nothing is lost: every server still has the keys that it needs."
             )
-        addresses = encryption.api_addresses(connect())
+        addresses = encryption.api_addresses(encryption.own_server(*place, seconds=given["wait_timeout"]))
     except KubeadmError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

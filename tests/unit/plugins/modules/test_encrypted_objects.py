@@ -76,7 +76,7 @@ def secret(number: int) -> str:
 
 
 def ensure(cluster: Cluster, *resources: str, check: bool = False) -> dict[str, Any]:
-    storage = encryption.Storage(cluster, cluster, resources or ("secrets",))
+    storage = encryption.Storage(cluster, cluster, resources or ("secrets",), pause=0)
     return encrypted_objects.ensure(storage, NEW, check)
 
 
@@ -112,7 +112,7 @@ def test_custom_resources_are_found_below_their_group() -> None:
 
 def test_a_conflict_is_looked_at_again_and_a_deleted_object_left() -> None:
     cluster = Cluster({secret(1): value(OLD), secret(2): value(OLD)})
-    cluster.fail = [ApiError("changed by another", 409)]
+    cluster.fail = [ApiError("changed by another", 409), ApiError("away", 0), ApiError("gone", 404)]
     assert ensure(cluster)["rewritten"] == 2
 
 
@@ -145,7 +145,7 @@ def test_missing_argument(run_module: Any) -> None:
 
 
 def test_a_host_that_is_no_control_plane_says_so(run_module: Any, tmp_path: Path) -> None:
-    parameters = {"advertise_address": "192.0.2.11", "kubernetes_directory": str(tmp_path)}
+    parameters = {"advertise_address": "192.0.2.11", "kubernetes_directory": str(tmp_path), "wait_timeout": 0}
     assert "admin.conf is missing" in run_module(encrypted_objects.main, {"key": NEW, **parameters})["msg"]
     parameters["path"] = str(tmp_path / "encryption.yaml")
     assert "does not encrypt" in run_module(encryption_key_info.main, parameters)["msg"]
