@@ -202,16 +202,17 @@ class ImageAssembler:
     def _layer(
         self, values: Mapping[str, Any], resolve: Callable[[str], Path], below: frozenset[str], work: Path
     ) -> Layer:
-        layer = Layer(below)
+        layer, controls = Layer(below), dict[str, bytes]()
         for selection in values.get("packages", ()):
             spool = work / "spool"
             spool.mkdir(exist_ok=True)
             packages = self.debian.packages(selection)
             for package, path in zip(packages, self.debian.fetch_all(packages)):
-                control = layer.add_package(path, spool)
-                # Where scanners look for packages of an image that has no package manager.
-                layer.add(f"var/lib/dpkg/status.d/{package.name}", Node("file", 0o644, source=control["control"]))
+                controls[package.name] = layer.add_package(path, spool)["control"]
         layer.remove([*TRIMMED, *values.get("remove", ())], [*KEPT, *values.get("keep", ())])
+        # Where scanners look for packages of an image that has no package manager. No recipe can remove that.
+        for name, control in controls.items():
+            layer.add(f"var/lib/dpkg/status.d/{name}", Node("file", 0o644, source=control))
         if values.get("certificates"):
             layer.add(values["certificates"], Node("file", 0o644, source=self._certificates()))
         if "users" in values:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from ..module_utils._oci import Layout, OciError
 from ._bundle_common import BundleError
 
 _STATUS_FILES = ("var/lib/dpkg/status", "var/lib/dpkg/status.d/*")
+_RELEASE_FILES = ("etc/os-release", "usr/lib/os-release")
 _MAGIC = b"\xff Go buildinf:"
 _HEADER = 32
 _INLINE = 2
@@ -31,11 +33,23 @@ _SENTINEL = 16
 
 @dataclass(frozen=True)
 class DebianPackage:
-    """A Debian package as dpkg's status names it."""
+    """A Debian package as dpkg's status names it; ``source`` is that field, empty for a source of the same name."""
 
     name: str
     version: str
     architecture: str
+    source: str = ""
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source package, by which security trackers know it."""
+        return self.source.partition(" ")[0] or self.name
+
+    @property
+    def source_version(self) -> str:
+        """Version of the source package, which may be another than the binary package's (``+b1``)."""
+        given = self.source.partition("(")[2].rstrip(")")
+        return given or re.sub(r"\+b\d+$", "", self.version)
 
 
 @dataclass(frozen=True)
@@ -58,10 +72,11 @@ class GoProgram:
 
 @dataclass
 class Contents:
-    """The software in one image."""
+    """The software in one image; ``release`` is Debian's code name, empty when the image does not say it."""
 
     debian: list[DebianPackage] = field(default_factory=list)
     go: list[GoProgram] = field(default_factory=list)
+    release: str = ""
 
 
 def contents(layout: Layout, name: str) -> Contents:
@@ -84,6 +99,10 @@ def contents(layout: Layout, name: str) -> Contents:
             if any(fnmatch.fnmatch(path, pattern) for pattern in _STATUS_FILES):
                 status.update({package.name: package for package in debian_packages(content.decode(errors="replace"))})
                 continue
+            if path in _RELEASE_FILES:
+                named = re.search(rb'^VERSION_CODENAME="?([a-z]+)"?$', content, re.MULTILINE)
+                found.release = named[1].decode() if named else found.release
+                continue
             program = go_program(path, content)
             if program is not None:
                 programs[path] = program
@@ -93,14 +112,14 @@ def contents(layout: Layout, name: str) -> Contents:
 
 
 def _interesting(blob: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of a layer's status files and executable ELF files."""
+    """Yield path and content of a layer's status and release files, and of its executable ELF files."""
     # zstd passes on what is not compressed, and undoes gzip.
     with subprocess.Popen(["zstd", "-dcqf", str(blob)], stdout=subprocess.PIPE) as unpacked:
         try:
             with tarfile.open(fileobj=unpacked.stdout, mode="r|") as archive:
                 for member in archive:
                     path = member.name.removeprefix("./").lstrip("/")
-                    status = any(fnmatch.fnmatch(path, pattern) for pattern in _STATUS_FILES)
+                    status = any(fnmatch.fnmatch(path, pattern) for pattern in (*_STATUS_FILES, *_RELEASE_FILES))
                     if not member.isfile() or not (status or member.mode & 0o111):
                         continue
                     stream = archive.extractfile(member)
@@ -120,7 +139,9 @@ def debian_packages(text: str) -> Iterator[DebianPackage]:
     for part in text.strip().split("\n\n"):
         fields: Any = HeaderParser().parsestr(part)
         if fields["Package"] and fields["Version"] and "deinstall" not in (fields["Status"] or ""):
-            yield DebianPackage(fields["Package"], fields["Version"], fields["Architecture"] or "all")
+            yield DebianPackage(
+                fields["Package"], fields["Version"], fields["Architecture"] or "all", fields["Source"] or ""
+            )
 
 
 def go_program(path: str, content: bytes) -> GoProgram | None:

@@ -51,7 +51,7 @@ RECIPE: dict[str, Any] = {
     "layers": [
         {
             "packages": ["small"],
-            "remove": ["usr/share/big/*"],
+            "remove": ["usr/share/big/*", "var/*"],
             "keep": ["usr/share/big/wanted"],
             "users": [{"name": "hello", "uid": 65532, "gid": 65532}],
             "directories": [{"path": "/tmp", "mode": "1777"}],

@@ -26,6 +26,7 @@ from ansible_collections.onprem.platform.plugins.plugin_utils._image_contents im
     GoModule,
     GoProgram,
     contents,
+    debian_packages,
     go_program,
 )
 from ansible_collections.onprem.platform.plugins.plugin_utils._oci_layout import OciLayout
@@ -102,6 +103,7 @@ def test_layers_are_read_from_below(tmp_path: Path) -> None:
     lower = layer(
         {
             "var/lib/dpkg/status.d/libc6": (status("libc6", "2.41-1").encode(), 0o644),
+            "usr/lib/os-release": (b"ID=debian\nVERSION_CODENAME=trixie\n", 0o644),
             "./usr/bin/x": (go_binary("mod\told\tv1\th1:YQ==\n"), 0o755),
             "usr/bin/script": (b"#!/bin/sh\n", 0o755),
             "usr/lib/data": (go_binary(INFORMATION), 0o644),
@@ -114,6 +116,14 @@ def test_layers_are_read_from_below(tmp_path: Path) -> None:
     found = contents(image(tmp_path, lower, upper), "app:1")
     assert found.debian == [DebianPackage("libc6", "2.41-2", "amd64")]
     assert [(program.path, len(program.modules)) for program in found.go] == [("usr/bin/x", 4)]
+    assert found.release == "trixie"
+
+
+def test_source_packages() -> None:
+    text = status("libgcc-s1", "14.2.0-19+b1") + "Source: gcc-14 (14.2.0-19)\n\n" + status("bash", "5.2.37-2+b3")
+    given, same = debian_packages(text)
+    assert (given.source_name, given.source_version) == ("gcc-14", "14.2.0-19")
+    assert (same.source_name, same.source_version) == ("bash", "5.2.37-2")
 
 
 def test_damaged_layers_are_told(tmp_path: Path) -> None:
