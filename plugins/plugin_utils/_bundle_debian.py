@@ -181,6 +181,20 @@ class DebianPackages:
             placed.append(target)
         return placed
 
+    def newest(self, suite: str, names: Iterable[str], keyring: Path = KEYRING) -> dict[str, Package]:
+        """Return the newest version that the mirrors have of some packages of a suite, by name.
+
+        What the suite does not have is left out.
+
+        :raises BundleError: apt is absent or refuses a list, or the suite is not one of ``selections.yml``.
+        """
+        _need_apt(keyring)
+        if suite not in self.suites:
+            raise BundleError(f"{suite!r} is no suite of {self.directory / 'selections.yml'}.")
+        with tempfile.TemporaryDirectory(prefix="bundle-apt-") as directory:
+            apt = _Apt(Path(directory), self._sources(suite, keyring))
+            return {package.name: package for package in map(_package, apt.show(sorted(names)))}
+
     def refresh(self, write: bool = True, keyring: Path = KEYRING) -> dict[str, tuple[str, str]]:
         """Pin the present versions of all selections.
 
@@ -191,11 +205,7 @@ class DebianPackages:
         :returns: ``suite/package`` -> (version before, version now), "" where there is none.
         :raises BundleError: apt is absent, or refuses a list or a selection.
         """
-        if shutil.which("apt-get") is None or not keyring.exists():
-            raise BundleError(
-                f"Pinning Debian packages needs apt and {keyring}. On Debian and Ubuntu: "
-                "apt-get install apt debian-archive-keyring"
-            )
+        _need_apt(keyring)
         snapshot = datetime.now(timezone.utc).strftime("%Y%m%dT000000Z")
         closures: dict[str, list[str]] = {}
         packages: dict[str, dict[str, dict[str, Any]]] = {suite: {} for suite in sorted(self.suites)}
@@ -239,6 +249,14 @@ class DebianPackages:
                 raise BundleError(f"selection {selection.name}: {other} must come before it, in the same suite.")
             present |= {*closures[other], *self.selections[other].provided}
         return apt.closure(selection.packages, sorted(present))
+
+
+def _need_apt(keyring: Path) -> None:
+    if shutil.which("apt-get") is None or not keyring.exists():
+        raise BundleError(
+            f"Reading Debian's package lists needs apt and {keyring}. On Debian and Ubuntu: "
+            "apt-get install apt debian-archive-keyring"
+        )
 
 
 def _selection(name: str, values: Mapping[str, Any]) -> Selection:
