@@ -25,31 +25,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from ansible_collections.onprem.platform.plugins.module_utils._kube_client import KubeClient
 from ansible_collections.onprem.platform.plugins.module_utils._kube_config import load_connection
 from ansible_collections.onprem.platform.plugins.module_utils._kube_errors import KubeError
+from ansible_collections.onprem.platform.plugins.plugin_utils._secret_scan import SHORTEST
 from ansible_collections.onprem.platform.tests.faults.platform_lab import HERE, NODES, PlatformLab
 
-# Shorter text is found by chance.
-SHORTEST = 12
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n.*?\n-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 # Parts of Secrets that everybody may read.
 _PUBLIC = re.compile(r"(\.crt|^namespace|^token-id|^description|^expiration|^usage-.*|^auth-extra-groups|^username)$")
-
-
-def forms(secret: str) -> set[str]:
-    """Return how a secret looks in plain text, in JSON, and in Base64 at any position of a larger text."""
-    data = secret.encode()
-    found = {secret, json.dumps(secret)[1:-1]}
-    for offset in range(3):
-        # Characters that also depend on neighbours are cut off.
-        text = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
-        first = (offset * 8 + 5) // 6
-        last = len(text) if (offset + len(data)) % 3 == 0 else len(text) - 1
-        found.add(text[first:last])
-    return {form for form in found if len(form) >= SHORTEST}
-
-
-def leaked(text: str, secrets: Mapping[str, str]) -> list[str]:
-    """Return the names of the secrets that occur in a text."""
-    return sorted(name for name, secret in secrets.items() if any(form in text for form in forms(secret)))
 
 
 def private_key_lines(text: str, name: str) -> dict[str, str]:

@@ -12,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from ansible_collections.onprem.platform.tests.faults.leaks import forms, leaked, private_key_lines
+from ansible_collections.onprem.platform.plugins.plugin_utils._secret_scan import forms, leaked
+from ansible_collections.onprem.platform.tests.faults.leaks import private_key_lines
 
 pytestmark = pytest.mark.long
 SECRET = 's3cr/et+"canary"-0001'

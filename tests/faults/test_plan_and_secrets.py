@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.onprem.platform.plugins.plugin_utils._secret_scan import leaked
 from ansible_collections.onprem.platform.tests.faults.leaks import (
     Samplers,
     SecretWatch,
     artifact,
-    leaked,
     secrets_of_application,
     secrets_of_hosts,
     texts_of_repository,
