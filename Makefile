@@ -128,6 +128,10 @@ benchmark: venv ## Figures of docs/performance.md: site.yml beside a bare script
 benchmark-vault: venv ## Figures of docs/vault.md: our modules beside vault_write (COMMUNITY=directory of community.hashi_vault)
 	$(BIN)/python tests/benchmarks/vault_benchmark.py --community $(COMMUNITY)
 
+.PHONY: benchmark-images
+benchmark-images: venv ## Figures of docs/images.md: the application's images beside one image for everything (250 MB of packages)
+	$(BIN)/python tests/benchmarks/images.py
+
 .PHONY: test
 test: ## The gate that continuous integration runs
 	@scripts/gate lint unit sanity bundle integration molecule

@@ -4,12 +4,15 @@
 
     python clean_build.py LOCK DIRECTORY IMAGE...
 
-``DIRECTORY/cache/debian`` may exist: packages are pinned by checksum. Everything else is made anew.
+``DIRECTORY/cache/debian`` may exist: packages are pinned by checksum. Everything else is made anew, except compiled
+programs where PROGRAMS names a cache that has them.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,6 +22,16 @@ from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_index impo
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_kinds import ImageKind, Workshop
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_lock import load_lock
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_upstream import Upstream
+
+
+def take_programs(known: Cache, workshop: Workshop, names: list[str]) -> None:
+    """Copy programs that a recipe names from another cache."""
+    for name in names:
+        found = known.get(workshop.input_key(name))
+        assert found is not None, f"{known.directory} does not have {name}: run `make bundle`"
+        with workshop.cache.scratch(name) as scratch:
+            shutil.copy(found.content, scratch / "content")
+            workshop.cache.put(found.key, scratch / "content", dict(found.meta))
 
 
 def main() -> None:
@@ -34,6 +47,8 @@ def main() -> None:
     kind, index = ImageKind(workshop), Index(directory / "bundle")
     found = {}
     for artefact in (a for a in lock.artefacts if a.kind == "image" and a.name in names):
+        if "PROGRAMS" in os.environ:
+            take_programs(Cache(Path(os.environ["PROGRAMS"])), workshop, kind.inputs(artefact))
         [entry] = kind.make(artefact, "source", index)
         name = f"{artefact.repository}:{artefact.tag}"
         parts = json.loads(Layout(index.directory / "images").manifest(name).content)

@@ -20,6 +20,7 @@ from ansible_collections.onprem.platform.plugins.action.bundle import default_ca
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLE = Path(os.environ.get("ONPREM_BUNDLE_DIRECTORY", default_cache_directory() / "bundle"))
 APPLICATION = ("laravel-demo", "laravel-demo-nginx")
+ASSEMBLED = ("kube-state-metrics", "alert-sink")
 COMPILED = ("node-exporter", "local-path-provisioner")
 CIRCUMSTANCES: list[dict[str, Any]] = [
     {"umask": "022", "host": "first", "date": 978307200, "LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "1"},
@@ -83,6 +84,13 @@ def test_the_application_is_built_twice_with_one_digest(tmp_path: Path) -> None:
     digests = twice(tmp_path, *APPLICATION)
     assert len(digests) == len(set(digests.values())) == 4
     assert digests == bundled(*APPLICATION)
+
+
+def test_compiled_programs_are_assembled_twice_with_one_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROGRAMS", str(default_cache_directory()))
+    digests = twice(tmp_path, *ASSEMBLED)
+    assert len(digests) == 2
+    assert digests == bundled(*ASSEMBLED)
 
 
 @pytest.mark.long

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures of docs/images.md: the application's images beside one image for everything (requirements R11 and R12).
+
+    make benchmark-images
+
+Resolves the monolith's packages by apt, fetches them (about 250 MB, kept in the bundle's cache) and assembles it with
+the same tool, without trimming. Compression is compared like with like: both as the bundle does it, and both by gzip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".build" / "collections"))
+
+from ansible_collections.onprem.platform.plugins.action.bundle import default_cache_directory
+from ansible_collections.onprem.platform.plugins.action.image_vulnerability_info import examine
+from ansible_collections.onprem.platform.plugins.module_utils._oci import Layout
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import human_size
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_debian import DebianPackages, configured_mirrors
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_image import ImageAssembler
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_lock import load_lock
+from ansible_collections.onprem.platform.plugins.plugin_utils._oci_layout import OciLayout
+
+HERE = Path(__file__).resolve().parent
+FILES = HERE.parents[1] / "roles/bundle/files"
+APPLICATION = ("laravel-demo", "laravel-demo-nginx")
+COMPRESSIONS = ("zstd", "gzip")
+
+
+def monolith_packages(work: Path) -> DebianPackages:
+    """Return the monolith's packages, resolved now; its pins are written into the work directory."""
+    directory = work / "debian"
+    directory.mkdir()
+    shutil.copy(HERE / "monolith/selections.yml", directory)
+    packages = DebianPackages(directory, default_cache_directory() / "debian", configured_mirrors())
+    packages.refresh()
+    return packages
+
+
+def compressed(layout: OciLayout, reference: str) -> int:
+    """Return the bytes of an image's layers as a registry keeps them."""
+    return sum(part["size"] for part in json.loads(Layout(layout.directory).manifest(reference).content)["layers"])
+
+
+def build(work: Path) -> dict[str, dict[str, int]]:
+    """Build all images in both compressions; return compression -> image -> compressed size in bytes."""
+    lock = load_lock(FILES / "lock.yml")
+    newest = {a.name: a for a in lock.artefacts if a.kind == "image" and a.name in APPLICATION}
+    own = ImageAssembler(
+        FILES / "images", DebianPackages(FILES / "debian", default_cache_directory() / "debian", configured_mirrors())
+    )
+    recipes: dict[str, tuple[ImageAssembler, Any]] = {
+        name: (own, dict(artefact.source)) for name, artefact in newest.items()
+    }
+    monolith = yaml.safe_load((HERE / "monolith/recipe.yml").read_text(encoding="utf-8"))
+    recipes["monolith"] = ImageAssembler(FILES / "images", monolith_packages(work)), monolith
+    sizes: dict[str, dict[str, int]] = {}
+    for compression in COMPRESSIONS:
+        layout = OciLayout(work / compression)
+        sizes[compression] = {}
+        for name, (assembler, recipe) in recipes.items():
+            print(f"building {name} ({compression})", flush=True)
+            assembler.build(
+                {**recipe, "compression": compression}, lambda wanted: Path(wanted), layout, work, reference=f"{name}:1"
+            )
+            sizes[compression][name] = compressed(layout, f"{name}:1")
+    return sizes
+
+
+def main() -> None:
+    """Build, compare and print; the figures are also written as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=Path(".build/benchmark/images.json"))
+    parser.add_argument("--tracker", help="data of Debian's security tracker, for the number of vulnerabilities")
+    arguments = parser.parse_args()
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="images-", dir=os.environ.get("TMPDIR")) as directory:
+        work = Path(directory)
+        sizes = build(work)
+        known = examine(
+            {
+                "layout": str(work / COMPRESSIONS[0]), "images": [], "tracker": arguments.tracker, "archive": True,
+                "mirrors": None, "reports": [], "accepted": [],
+            }
+        )  # fmt: skip
+    images = {image["name"].partition(":")[0]: image for image in known["images"]}
+    result: dict[str, Any] = {"compressed": sizes, "reduction": {}, "images": images}
+    print(f"\n{'':24}{'app':>12}{'nginx':>12}{'together':>12}{'monolith':>12}{'difference':>12}")
+    for compression, of in sizes.items():
+        together = sum(of[name] for name in APPLICATION)
+        result["reduction"][compression] = 1 - together / of["monolith"]
+        columns = [*(of[name] for name in APPLICATION), together, of["monolith"]]
+        print(
+            f"{compression:24}" + "".join(f"{human_size(value):>12}" for value in columns)
+            + f"{together / of['monolith'] - 1:>+12.1%}"
+        )  # fmt: skip
+    for title, key in {
+        "Debian packages": "debian_packages",
+        "outstanding updates": "outstanding_updates",
+        "vulnerabilities": "vulnerabilities",
+    }.items():
+        values = [images[name][key] for name in (*APPLICATION, "monolith")]
+        both = values[0] + values[1] if all(isinstance(value, int) for value in values[:2]) else "unknown"
+        print(f"{title:24}" + "".join(f"{value:>12}" for value in (values[0], values[1], both, values[2])))
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
