@@ -69,7 +69,7 @@ def test_shipped_lock_is_valid_and_complete() -> None:
             "ctr",
         ),
         *("runc", "registry", "helm", "crane", "vault", "cni-bridge", "cni-loopback", "cni-host-local", "cni-portmap"),
-        *("promtool", "amtool", "cosign", "policy-tester"),
+        *("promtool", "amtool", "cosign", "policy-tester", "gitleaks"),
     }
     assert [artefact.identity for artefact in lock.artefacts if artefact.optional] == ["image/grafana:13.1.2"]
     assert all(artefact.licence and artefact.version for artefact in lock.artefacts)
