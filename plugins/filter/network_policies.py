@@ -14,15 +14,22 @@ author:
 description:
   - Returns for each closed namespace a policy that denies everything, and for each peer in it one that allows its
     paths, with the reasons in an annotation.
-positional: _input
+positional: _input, namespace
 options:
   _input:
     description:
-      - The description. C(peers) maps names to C(namespace) and C(labels), or to C(addresses), and maybe to ports at
-        which it C(listens) beside those of its paths. C(paths) has entries C(from), C(to) (names or lists of names),
-        C(ports) (such as V(443) or V(53/UDP)) and C(reason). C(closed) lists the namespaces.
+      - The description. C(peers) maps names to C(namespace) and C(labels), to C(addresses), or to C(anyone), and maybe
+        to ports at which it C(listens) beside those of its paths. C(paths) has entries C(from), C(to) (names or lists
+        of names), C(ports) (such as V(443) or V(53/UDP)) and C(reason). C(closed) lists the namespaces.
+      - A peer with addresses may have C(comes_from), networks that its packets have their addresses from when they
+        reach pods, and C(tries), addresses of its networks that M(onprem.platform.probe_network) connects to.
+      - Peers that mean the same may have several names.
     type: dict
     required: true
+  namespace:
+    description: Only the policies of this namespace, which must be among the closed ones.
+    type: str
+    default: ""
 seealso:
   - plugin: onprem.platform.network_matrix
     plugin_type: filter
@@ -59,10 +66,10 @@ from ansible.errors import AnsibleFilterError
 from ..module_utils._network_paths import NetworkPathsError, network
 
 
-def network_policies(description: Mapping[str, Any]) -> list[dict[str, Any]]:
+def network_policies(description: Mapping[str, Any], namespace: str = "") -> list[dict[str, Any]]:
     """See DOCUMENTATION."""
     try:
-        return network(description["peers"], description["paths"], description["closed"]).policies()
+        return network(description["peers"], description["paths"], description["closed"]).policies(namespace)
     except KeyError as error:
         raise AnsibleFilterError(f"network_policies needs peers, paths and closed; {error} is missing") from error
     except NetworkPathsError as error:

@@ -29,15 +29,10 @@ _DATA = 0
 _CHUNK = 65536
 
 
-def open_forward(connection: Connection, namespace: str, pod: str, port: int, timeout: float | None) -> socket.socket:
-    """Return a socket that is connected to the port of a pod.
-
-    timeout: seconds for the connection, and for each message once it has begun.
-    Raises KubeApiError when the API server refuses, KubeConnectionError when it cannot be reached.
-    """
+def open_channel(connection: Connection, path: str, timeout: float | None) -> Any:
+    """Return a WebSocket to a path of the API server, of the protocol above; errors are those of open_forward."""
     if websocket is None:
         raise KubeConfigError("the Python package 'websocket-client' is missing", "pip install websocket-client")
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/portforward?ports={port}"
     headers = [f"{name}: {value}" for name, value in connection.headers]
     if connection.token:
         headers.append(f"Authorization: Bearer {connection.token}")
@@ -49,7 +44,7 @@ def open_forward(connection: Connection, namespace: str, pod: str, port: int, ti
         host = connection.tls_server_name or urlsplit(connection.host).hostname
         options["sslopt"] = {"context": connection.ssl_context(), "server_hostname": host}
     try:
-        channel = websocket.create_connection(
+        return websocket.create_connection(
             f"ws{connection.host.removeprefix('http')}{path}",
             timeout=timeout,
             header=headers,
@@ -61,6 +56,16 @@ def open_forward(connection: Connection, namespace: str, pod: str, port: int, ti
         raise error_from_status(error.status_code, parse_status(error.resp_body or b""), "GET", path) from error
     except (websocket.WebSocketException, OSError) as error:
         raise KubeConnectionError(f"{connection.host} could not be reached: {error}") from error
+
+
+def open_forward(connection: Connection, namespace: str, pod: str, port: int, timeout: float | None) -> socket.socket:
+    """Return a socket that is connected to the port of a pod.
+
+    timeout: seconds for the connection, and for each message once it has begun.
+    Raises KubeApiError when the API server refuses, KubeConnectionError when it cannot be reached.
+    """
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/portforward?ports={port}"
+    channel = open_channel(connection, path, timeout)
     near, far = socket.socketpair()
     threading.Thread(target=_relay, args=(channel, far), name=f"port-forward to {pod}", daemon=True).start()
     return near

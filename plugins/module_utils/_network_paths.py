@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Allowed network paths, written once: from them come the NetworkPolicies and what a probe must find (private).
 
-A *peer* is who talks: pods of a namespace by labels, or addresses. Namespaces that the caller names are closed: what no
-path allows there, inwards or outwards, is denied.
+A *peer* is who talks: pods of a namespace by labels, addresses, or anyone. Namespaces that the caller names are closed:
+what no path allows there, inwards or outwards, is denied.
 API: https://kubernetes.io/docs/concepts/services-networking/network-policies/.
 """
 
@@ -13,12 +13,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 LABEL = {"app.kubernetes.io/managed-by": "onprem.platform"}
 REASONS = "onprem.platform/reasons"
 """Annotation of a policy: why each of its paths is allowed."""
+PROBE_NAMESPACE = "onprem-probe-network"
+"""Namespace that a probe makes for sources that no description knows; it is not closed."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PROTOCOLS = ("TCP", "UDP")
 OPEN, REFUSED, DROPPED = "open", "refused", "dropped"
@@ -40,11 +42,18 @@ class Port:
         return f"{self.number}/{self.protocol}"
 
 
+UNLISTED = Port(4)
+"""A port that nothing uses. Each destination is asked there too: a policy without ports would let it through."""
+
+
 @dataclass(frozen=True)
 class Peer:
-    """One end of a path: pods (``namespace`` and ``labels``) or ``addresses`` (networks).
+    """One end of a path: pods (``namespace`` and ``labels``), ``addresses`` (networks) or ``anyone``.
 
     :ivar listens: ports at which it is probed, beside those of its paths.
+    :ivar comes_from: networks that packets of the addresses come from when they reach pods, beside the addresses: what
+        a node sends into an overlay has the node's address there.
+    :ivar tries: addresses of its networks that a probe connects to; networks of one address need none.
     """
 
     name: str
@@ -52,17 +61,48 @@ class Peer:
     labels: tuple[tuple[str, str], ...] = ()
     addresses: tuple[str, ...] = ()
     listens: tuple[Port, ...] = ()
+    comes_from: tuple[str, ...] = ()
+    tries: tuple[str, ...] = ()
+    anyone: bool = False
 
-    def selector(self) -> list[dict[str, Any]]:
-        """Return the peer as ``from`` and ``to`` of a NetworkPolicy name it."""
+    def rule(self, key: str) -> dict[str, Any]:
+        """Return the peer as an entry of ``ingress`` (key ``from``) or ``egress`` (key ``to``) names it."""
+        if self.anyone:
+            return {}
         if self.addresses:
-            return [{"ipBlock": {"cidr": cidr}} for cidr in self.addresses]
-        return [
-            {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}},
-                "podSelector": {"matchLabels": dict(self.labels)},
-            }
-        ]
+            networks = [*self.addresses, *(self.comes_from if key == "from" else ())]
+            return {key: [{"ipBlock": {"cidr": cidr}} for cidr in networks]}
+        namespace = {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}}
+        return {key: [{"namespaceSelector": namespace, "podSelector": {"matchLabels": dict(self.labels)}}]}
+
+    def targets(self) -> list[str]:
+        """Return the addresses to connect to, of a peer that has addresses."""
+        single = [ipaddress.ip_network(cidr) for cidr in self.addresses]
+        return [*(str(net.network_address) for net in single if net.num_addresses == 1), *self.tries]
+
+    def covers(self, other: Peer) -> bool:
+        """Tell whether all addresses of another peer are among this one's."""
+        return bool(other.addresses) and all(
+            any(_within(cidr, network) for network in self.addresses) for cidr in other.addresses
+        )
+
+    def together_with(self, other: Peer) -> Peer:
+        """Return the peer with what another one that means the same knows beside it."""
+        return replace(
+            self,
+            listens=tuple(dict.fromkeys([*self.listens, *other.listens])),
+            comes_from=tuple(dict.fromkeys([*self.comes_from, *other.comes_from])),
+            tries=tuple(dict.fromkeys([*self.tries, *other.tries])),
+        )
+
+    def is_like(self, other: Peer) -> bool:
+        """Tell whether it means the same as another peer, whatever they are called."""
+        return (self.namespace, self.labels, self.addresses, self.anyone) == (
+            other.namespace,
+            other.labels,
+            other.addresses,
+            other.anyone,
+        )
 
 
 @dataclass(frozen=True)
@@ -108,14 +148,20 @@ class Network:
     peers: Mapping[str, Peer]
     paths: tuple[Path, ...]
     closed: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
-    def policies(self) -> list[dict[str, Any]]:
-        """Return the NetworkPolicies of the closed namespaces: one that denies all in each, one for each peer."""
-        documents = [
-            _policy(namespace, "default-deny", {}, {"policyTypes": ["Ingress", "Egress"]}) for namespace in self.closed
-        ]
+    def policies(self, namespace: str = "") -> list[dict[str, Any]]:
+        """Return the NetworkPolicies: for each closed namespace one that denies all, and one for each peer in it.
+
+        :param namespace: only those of this namespace.
+        :raises NetworkPathsError: when that namespace is not closed.
+        """
+        if namespace and namespace not in self.closed:
+            raise NetworkPathsError(f"namespace {namespace} is not closed; closed are {', '.join(self.closed)}")
+        wanted = (namespace,) if namespace else self.closed
+        documents = [_policy(name, "default-deny", {}, {"policyTypes": ["Ingress", "Egress"]}) for name in wanted]
         for peer in self.peers.values():
-            if peer.namespace in self.closed:
+            if peer.namespace in wanted:
                 documents += self._peer_policy(peer)
         return documents
 
@@ -129,8 +175,10 @@ class Network:
             spec["ingress"] = self._rules("from", {path: path.source for path in inwards})
         if outwards:
             spec["egress"] = self._rules("to", {path: path.destination for path in outwards})
+        # One that connects to itself has the path in both directions.
         lines = [f"{path.source} -> {path.destination}:{path.port}: {path.reason}" for path in [*inwards, *outwards]]
-        return [_policy(peer.namespace, f"allow-{peer.name}", dict(peer.labels), spec, "\n".join(lines))]
+        text = "\n".join(dict.fromkeys(lines))
+        return [_policy(peer.namespace, f"allow-{peer.name}", dict(peer.labels), spec, text)]
 
     def _rules(self, key: str, others: Mapping[Path, str]) -> list[dict[str, Any]]:
         """Return one rule for each other end, with all its ports."""
@@ -139,42 +187,83 @@ class Network:
             ports.setdefault(other, set()).add(path.port)
         return [
             {
-                key: self.peers[other].selector(),
+                **self.peers[other].rule(key),
                 "ports": [{"port": port.number, "protocol": port.protocol} for port in sorted(wanted)],
             }
             for other, wanted in ports.items()
         ]
 
-    def matrix(self) -> list[Pair]:
-        """Return every pair of a source in a closed namespace, a destination, and a port that it is known for.
+    def sources(self) -> list[Peer]:
+        """Return who a probe connects from: all that are restricted, and some that nobody knows.
 
-        A destination is known for the ports of all paths to it and those at which it listens; both ways are asked, as
-        both ends are sources where both are in closed namespaces.
+        These are a stranger in each closed namespace, an outsider in a namespace that is not closed, and nodes.
         """
-        allowed = {(path.source, path.destination, path.port): path.reason for path in self.paths}
+        found = [peer for peer in self.peers.values() if peer.namespace in self.closed]
+        found += [
+            peer
+            for peer in self.peers.values()
+            if peer not in found and (peer.comes_from or (peer.namespace and self._is_source(peer)))
+        ]
+        stranger = (("app", "stranger"), ("app.kubernetes.io/name", "stranger"))
+        found += [Peer(f"stranger-in-{name}", name, stranger) for name in self.closed]
+        return [*found, Peer("outsider", PROBE_NAMESPACE, (("app", "outsider"),))]
+
+    def _is_source(self, peer: Peer) -> bool:
+        return any(path.source == peer.name for path in self.paths)
+
+    def matrix(self) -> list[Pair]:
+        """Return every pair of a source, a destination, and a port that the destination is known for, or unlisted.
+
+        Where both ends are restricted, both are sources, so both ways are asked. Between two ends that are not, there
+        is only something to ask where it shows that others are denied what is there.
+        """
         pairs = []
-        for source in self.peers.values():
-            if source.namespace not in self.closed:
-                continue
+        for source in self.sources():
             for destination in self.peers.values():
-                ports = {path.port for path in self.paths if path.destination == destination.name}
-                for port in sorted(ports | set(destination.listens)):
-                    reason = allowed.get((source.name, destination.name, port))
-                    pairs.append(Pair(source.name, destination.name, port, reason is not None, reason or ""))
+                if destination.anyone or (destination.addresses and not destination.targets()):
+                    continue
+                known = sorted({path.port for path in self.paths if path.destination == destination.name})
+                if source.namespace not in self.closed and destination.namespace not in self.closed:
+                    if source.namespace and not self._is_source(source):
+                        reason = f"nothing restricts {source.name}"
+                        pairs += [Pair(source.name, destination.name, port, True, reason) for port in known]
+                    continue
+                for port in sorted({*known, *destination.listens, UNLISTED}):
+                    reason = self._reason(source, destination, port)
+                    pairs.append(Pair(source.name, destination.name, port, bool(reason), reason))
         return pairs
+
+    def untested(self) -> list[Path]:
+        """Return the paths to networks of which no address is known that a probe could connect to."""
+        return [
+            path
+            for path in self.paths
+            if self.peers[path.destination].addresses and not self.peers[path.destination].targets()
+        ]
+
+    def _reason(self, source: Peer, destination: Peer, port: Port) -> str:
+        """Return why a source may reach a port; empty if it may not."""
+        for path in self.paths:
+            by = self.peers[path.source]
+            # What anyone may reach is open on the destination's side only.
+            right_source = by.name == source.name or (by.anyone and source.namespace not in self.closed)
+            right_destination = path.destination == destination.name or self.peers[path.destination].covers(destination)
+            if right_source and right_destination and path.port == port:
+                return path.reason
+        return ""
 
 
 def compare(matrix: Iterable[Pair], found: Mapping[tuple[str, str, Port], str]) -> list[Wrong]:
     """Return the pairs of which the probe found something else than the matrix says.
 
-    :param found: (source, destination, port) -> :data:`OPEN`, :data:`REFUSED` or :data:`DROPPED`. A refusal by the
-        destination's own system shows that the network lets the packet through, so it is wrong for a denied pair, and
-        for an allowed one as well: nobody listens where somebody should.
+    :param found: (source, destination, port) -> :data:`OPEN`, :data:`REFUSED`, :data:`DROPPED` or other words. A
+        refusal by the destination's own system shows that the network lets the packet through: right for an allowed
+        pair, wrong for a denied one.
     """
     wrong = []
     for pair in matrix:
         verdict = found.get((pair.source, pair.destination, pair.port), "")
-        if verdict != (OPEN if pair.allowed else DROPPED):
+        if verdict not in ((OPEN, REFUSED) if pair.allowed else (DROPPED,)):
             wrong.append(Wrong(pair, verdict))
     return wrong
 
@@ -182,42 +271,73 @@ def compare(matrix: Iterable[Pair], found: Mapping[tuple[str, str, Port], str]) 
 def network(peers: Mapping[str, Any], paths: Iterable[Mapping[str, Any]], closed: Iterable[str]) -> Network:
     """Return the network that a description means.
 
-    :param peers: name -> ``{namespace, labels}`` or ``{addresses}``, and maybe ``listens`` (ports).
+    :param peers: name -> ``{namespace, labels}``, ``{addresses}`` (maybe with ``comes_from`` and ``tries``) or
+        ``{anyone: true}``, and maybe ``listens`` (ports). Peers that mean the same become the one with the
+        shortest name.
     :param paths: ``{from, to, ports, reason}``; ``from`` and ``to`` are names or lists of them, a port is a number or
         text such as ``53/UDP``.
     :param closed: namespaces in which all else is denied.
     :raises NetworkPathsError: with the entry that is wrong.
     """
-    known = {name: _peer(name, value) for name, value in peers.items()}
+    given = {name: _peer(name, value) for name, value in peers.items()}
+    aliases = _aliases(list(given.values()))
+    known = {name: peer for name, peer in given.items() if name not in aliases}
+    for alias, name in aliases.items():
+        known[name] = known[name].together_with(given[alias])
     _check_distinct(list(known.values()))
     namespaces = tuple(dict.fromkeys(closed))
-    found: dict[tuple[str, str, Port], Path] = {}
-    for number, entry in enumerate(paths):
-        for path in _paths(f"path {number}", entry, known):
-            if known[path.source].namespace not in namespaces and known[path.destination].namespace not in namespaces:
-                raise NetworkPathsError(f"path {number}: neither {path.source} nor {path.destination} is closed")
-            key = (path.source, path.destination, path.port)
-            if key in found:
-                raise NetworkPathsError(
-                    f"path {number}: {path.source} -> {path.destination}:{path.port} is there twice"
-                )
-            found[key] = path
     for name in namespaces:
         _check_name(f"namespace {name}", name)
-    return Network(known, tuple(found.values()), namespaces)
+    found: dict[tuple[str, str, Port], Path] = {}
+    for number, entry in enumerate(paths):
+        where = f"path {number}"
+        for given_path in _paths(where, entry, given):
+            path = replace(
+                given_path,
+                source=aliases.get(given_path.source, given_path.source),
+                destination=aliases.get(given_path.destination, given_path.destination),
+            )
+            _check_path(where, path, known, namespaces)
+            key = (path.source, path.destination, path.port)
+            if key in found:
+                raise NetworkPathsError(f"{where}: {path.source} -> {path.destination}:{path.port} is there twice")
+            found[key] = path
+    return Network(known, tuple(found.values()), namespaces, aliases)
+
+
+def _aliases(peers: list[Peer]) -> dict[str, str]:
+    """Return name -> shortest name, of peers that mean the same: several parts of a description may know them."""
+    found: dict[str, str] = {}
+    for peer in peers:
+        shortest = min((other.name for other in peers if other.is_like(peer)), key=len)
+        if shortest != peer.name:
+            found[peer.name] = shortest
+    return found
+
+
+def _check_path(where: str, path: Path, peers: Mapping[str, Peer], closed: tuple[str, ...]) -> None:
+    source, destination = peers[path.source], peers[path.destination]
+    if destination.anyone:
+        raise NetworkPathsError(f"{where}: anyone can only be a source")
+    if path.port == UNLISTED:
+        raise NetworkPathsError(f"{where}: port {UNLISTED} is kept for asking whether more is open than is listed")
+    if source.namespace not in closed and destination.namespace not in closed:
+        raise NetworkPathsError(f"{where}: neither {path.source} nor {path.destination} is closed")
 
 
 def _peer(name: str, value: Any) -> Peer:
     where = f"peer {name}"
     _check_name(where, name)
-    _known(where, value, {"namespace", "labels", "addresses", "listens"})
+    _known(where, value, {"namespace", "labels", "addresses", "listens", "comes_from", "tries", "anyone"})
     labels, addresses = value.get("labels") or {}, value.get("addresses") or []
-    if bool(addresses) == bool(value.get("namespace")):
-        raise NetworkPathsError(f"{where} needs either a namespace or addresses")
-    if addresses:
+    if sum(map(bool, (addresses, value.get("namespace"), value.get("anyone")))) != 1:
+        raise NetworkPathsError(f"{where} needs either a namespace or addresses, or is anyone")
+    if not addresses and (value.get("comes_from") or value.get("tries")):
+        raise NetworkPathsError(f"{where}: only a peer with addresses has comes_from or tries")
+    if not value.get("namespace"):
         if labels:
-            raise NetworkPathsError(f"{where}: addresses have no labels")
-        for cidr in addresses:
+            raise NetworkPathsError(f"{where}: only pods have labels")
+        for cidr in [*addresses, *(value.get("comes_from") or []), *(value.get("tries") or [])]:
             try:
                 ipaddress.ip_network(cidr)
             except ValueError as error:
@@ -233,27 +353,29 @@ def _peer(name: str, value: Any) -> Peer:
         tuple(sorted((str(key), str(text)) for key, text in labels.items())),
         tuple(str(cidr) for cidr in addresses),
         tuple(_port(where, port) for port in value.get("listens") or []),
+        tuple(str(cidr) for cidr in value.get("comes_from") or []),
+        tuple(str(address) for address in value.get("tries") or []),
+        bool(value.get("anyone")),
     )
 
 
 def _check_distinct(peers: list[Peer]) -> None:
-    """Refuse peers that could be the same pod or address: its paths would be those of both."""
-    for number, one in enumerate(peers):
-        for other in peers[number + 1 :]:
-            if one.addresses and other.addresses:
-                same = any(_overlap(left, right) for left in one.addresses for right in other.addresses)
-            else:
-                labels = dict(other.labels)
-                same = one.namespace == other.namespace and all(
-                    labels.get(key, text) == text for key, text in one.labels
-                )
-            if same:
+    """Refuse peers of which a pod could be both: its paths would be those of both."""
+    pods = [peer for peer in peers if peer.namespace]
+    for number, one in enumerate(pods):
+        for other in pods[number + 1 :]:
+            labels = dict(other.labels)
+            if one.namespace == other.namespace and all(labels.get(key, text) == text for key, text in one.labels):
                 raise NetworkPathsError(f"peers {one.name} and {other.name} can be the same: tell them apart by labels")
 
 
-def _overlap(one: str, other: str) -> bool:
+def _within(one: str, other: str) -> bool:
     left, right = ipaddress.ip_network(one), ipaddress.ip_network(other)
-    return left.version == right.version and left.overlaps(right)
+    return (
+        left.version == right.version
+        and int(right.network_address) <= int(left.network_address)
+        and int(left.broadcast_address) <= int(right.broadcast_address)
+    )
 
 
 def _paths(where: str, entry: Any, peers: Mapping[str, Peer]) -> list[Path]:

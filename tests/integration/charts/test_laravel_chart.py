@@ -384,7 +384,12 @@ def test_hook_jobs_use_no_object_of_the_release(objects):
         for document in objects
         if document["metadata"].get("annotations", {}).get("helm.sh/hook") == "pre-install,pre-upgrade"
     }
-    assert earlier == {("ServiceAccount", "shop-hook"), ("ConfigMap", "shop-hook"), ("NetworkPolicy", "shop-hook")}
+    assert earlier == {
+        ("ServiceAccount", "shop-hook"),
+        ("ConfigMap", "shop-hook"),
+        ("NetworkPolicy", "shop-migrator"),
+        ("NetworkPolicy", "shop-seeder"),
+    }
     for document in objects:
         if (document["kind"], document["metadata"]["name"]) in earlier:
             annotations = document["metadata"]["annotations"]

@@ -44,7 +44,7 @@ BUCKET: Document = {"bucketnames": "logs", "endpoint": "s3.example.com", "region
 S3: Document = {
     "observability_loki_s3": BUCKET,
     "observability_loki_s3_authority": "of a test",
-    "observability_loki_s3_egress": [{"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}]}],
+    "observability_loki_s3_egress": [{"addresses": ["192.0.2.1/32"], "ports": [443]}],
 }
 LINES = [f"line {number} of the test" for number in range(500)]
 

@@ -313,7 +313,7 @@ def test_the_documentation_says_what_each_size_asks_of_the_machines(stacks: dict
 
 S3 = {
     "observability_loki_s3": {"bucketnames": "logs", "endpoint": "s3.example.com", "s3forcepathstyle": True},
-    "observability_loki_s3_egress": [{"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}]}],
+    "observability_loki_s3_egress": [{"addresses": ["192.0.2.1/32"], "ports": [443]}],
 }
 
 

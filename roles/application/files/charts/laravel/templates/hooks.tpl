@@ -31,26 +31,11 @@ data:
   once.hcl: |
     {{- include "laravel.agentConfiguration" (dict "root" $ "role" $vault.jobRole "database" $vault.jobDatabase "once" true) | nindent 4 }}
 {{- if .Values.networkPolicy.enabled }}
+{{- $annotations := dict "helm.sh/hook" "pre-install,pre-upgrade" "helm.sh/hook-weight" "-10" "helm.sh/hook-delete-policy" "before-hook-creation" }}
+{{- range list "migrator" "seeder" }}
 ---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata:
-  name: {{ $name }}
-  labels: {{- include "laravel.labels" . | nindent 4 }}
-  annotations:
-    helm.sh/hook: pre-install,pre-upgrade
-    helm.sh/hook-weight: "-10"
-    helm.sh/hook-delete-policy: before-hook-creation
-spec:
-  podSelector:
-    matchLabels: {{- include "laravel.selector" . | nindent 6 }}
-    matchExpressions:
-      - {key: app.kubernetes.io/component, operator: In, values: [migrator, seeder]}
-  policyTypes: [Ingress, Egress]
-  egress:
-    {{- include "laravel.egress" .Values.networkPolicy.database | nindent 4 }}
-    {{- include "laravel.egress" .Values.networkPolicy.vault | nindent 4 }}
-    {{- include "laravel.egressDns" . | nindent 4 }}
+{{ include "laravel.networkPolicy" (dict "root" $ "component" . "annotations" $annotations) }}
+{{- end }}
 {{- end }}
 {{- range $hook := list "expand" "seed" "contract" }}
 {{- $job := index $.Values.hooks $hook }}
