@@ -22,17 +22,25 @@ def test_examples() -> None:
     policies = network_policies.FilterModule().filters()["network_policies"](description(network_policies))
     assert [item["metadata"]["name"] for item in policies] == ["default-deny", "allow-web", "allow-data"]
     pairs = network_matrix.FilterModule().filters()["network_matrix"](description(network_matrix))
-    assert pairs == [
-        {
-            "source": source,
-            "destination": "data",
-            "port": 3306,
-            "protocol": "TCP",
-            "allowed": source == "web",
-            "reason": "orders" if source == "web" else "",
-        }
-        for source in ("web", "data")
-    ]
+    asked = {(pair["source"], pair["destination"], pair["port"], pair["protocol"]): pair for pair in pairs}
+    assert len(asked) == len(pairs)
+    assert asked["web", "data", 3306, "TCP"] == {
+        "source": "web",
+        "destination": "data",
+        "port": 3306,
+        "protocol": "TCP",
+        "allowed": True,
+        "reason": "orders",
+    }
+    assert [pair for pair in pairs if pair["allowed"]] == [asked["web", "data", 3306, "TCP"]]
+    assert asked["stranger-in-shop", "data", 3306, "TCP"]["reason"] == ""
+
+
+def test_the_policies_of_one_namespace() -> None:
+    make = network_policies.FilterModule().filters()["network_policies"]
+    assert make(description(network_policies), "shop") == make(description(network_policies))
+    with pytest.raises(AnsibleFilterError, match="namespace other is not closed"):
+        make(description(network_policies), "other")
 
 
 @pytest.mark.parametrize("filters", [network_matrix.network_matrix, network_policies.network_policies])

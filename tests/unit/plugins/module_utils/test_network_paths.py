@@ -14,6 +14,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._network_paths imp
     DROPPED,
     OPEN,
     REFUSED,
+    UNLISTED,
     Network,
     NetworkPathsError,
     Peer,
@@ -34,6 +35,8 @@ PEERS: dict[str, Any] = {
     "prometheus": {"namespace": "observability", "labels": {"component": "prometheus"}},
     "dns": {"namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
     "api": {"addresses": ["192.0.2.11/32", "192.0.2.12/32"]},
+    "nodes": {"addresses": ["192.0.2.11/32", "192.0.2.12/32", "192.0.2.21/32"], "comes_from": ["10.244.0.0/16"]},
+    "visitors": {"anyone": True},
     "gateway": {"addresses": ["203.0.113.7/32"], "listens": [80]},
 }
 POD_CLIENTS = ["app", "scheduler", "worker", "migrator", "seeder"]
@@ -47,6 +50,9 @@ PATHS: list[dict[str, Any]] = [
     {"from": "vault", "to": "mysql", "ports": 3306, "reason": "makes users"},
     {"from": "vault", "to": "api", "ports": 6443, "reason": "reviews tokens"},
     {"from": "prometheus", "to": ["app", "nginx"], "ports": 9090, "reason": "metrics"},
+    {"from": "prometheus", "to": "nodes", "ports": 10250, "reason": "metrics"},
+    {"from": "visitors", "to": "nginx", "ports": 8080, "reason": "pages"},
+    {"from": "nodes", "to": "vault", "ports": 8443, "reason": "a webhook"},
 ]
 CLOSED = ["shop", "data", "vault", "observability"]
 
@@ -73,16 +79,18 @@ def _side(documents: list[dict[str, Any]], pod: Peer, other: Peer, port: Port, d
     key = "to" if direction == "egress" else "from"
     return any(
         {"port": port.number, "protocol": port.protocol} in rule["ports"]
-        and any(_is(entry, other) for entry in rule[key])
+        and (key not in rule or any(_is(entry, other, key == "from") for entry in rule[key]))
         for spec in selecting
         for rule in spec.get(direction, [])
     )
 
 
-def _is(entry: dict[str, Any], peer: Peer) -> bool:
+def _is(entry: dict[str, Any], peer: Peer, inwards: bool) -> bool:
     if "ipBlock" in entry:
         block = ipaddress.ip_network(entry["ipBlock"]["cidr"])
-        return any(ipaddress.ip_network(cidr).subnet_of(block) for cidr in peer.addresses)  # type: ignore[arg-type]
+        # What a node sends into an overlay is from there.
+        own = peer.comes_from if inwards and peer.comes_from else peer.addresses
+        return any(ipaddress.ip_network(cidr).subnet_of(block) for cidr in own)  # type: ignore[arg-type]
     return (
         not peer.addresses
         and entry["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == peer.namespace
@@ -91,9 +99,10 @@ def _is(entry: dict[str, Any], peer: Peer) -> bool:
 
 
 def found(model: Network, documents: list[dict[str, Any]]) -> dict[tuple[str, str, Port], str]:
+    sources = {peer.name: peer for peer in model.sources()}
     return {
         (pair.source, pair.destination, pair.port): OPEN
-        if permits(documents, model.peers[pair.source], model.peers[pair.destination], pair.port)
+        if permits(documents, sources[pair.source], model.peers[pair.destination], pair.port)
         else DROPPED
         for pair in model.matrix()
     }
@@ -102,11 +111,23 @@ def found(model: Network, documents: list[dict[str, Any]]) -> dict[tuple[str, st
 def test_policies_mean_what_the_matrix_expects() -> None:
     model = network(PEERS, PATHS, CLOSED)
     matrix = model.matrix()
-    assert len(matrix) == 110 and sum(pair.allowed for pair in matrix) == 33
+    assert len(matrix) == len({(pair.source, pair.destination, pair.port) for pair in matrix})
     assert compare(matrix, found(model, model.policies())) == []
     # Port 80 outside is asked and denied, port 443 is for the worker only.
     outside = {(pair.source, str(pair.port)): pair.allowed for pair in matrix if pair.destination == "gateway"}
     assert outside["worker", "443/TCP"] and not outside["worker", "80/TCP"] and not outside["app", "443/TCP"]
+    # Who is not restricted shows that it is there, not that something listens where nobody may go.
+    assert outside["outsider", "443/TCP"] and ("outsider", "80/TCP") not in outside
+    # Strangers reach nothing; what anyone may reach is open to whom nothing restricts, and to nobody else.
+    assert not any(pair.allowed for pair in matrix if pair.source.startswith("stranger-in-"))
+    assert {pair.source for pair in matrix if pair.destination == "nginx" and pair.allowed} == {
+        "prometheus",
+        "outsider",
+        "nodes",
+    }
+    assert {pair.destination for pair in matrix if pair.source == "nodes" and pair.allowed} == {"nginx", "vault"}
+    # Each destination is asked at a port that nobody listed.
+    assert {pair.destination for pair in matrix if pair.port == UNLISTED} == {*PEERS} - {"visitors"}
 
 
 def test_a_wrong_policy_is_found() -> None:
@@ -116,7 +137,9 @@ def test_a_wrong_policy_is_found() -> None:
         "spec": {
             "podSelector": {},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": model.peers["nginx"].selector(), "ports": [{"port": 3306, "protocol": "TCP"}]}],
+            "ingress": [
+                {"from": model.peers["nginx"].rule("from")["from"], "ports": [{"port": 3306, "protocol": "TCP"}]}
+            ],
         },
     }
     way_out = {
@@ -124,7 +147,7 @@ def test_a_wrong_policy_is_found() -> None:
         "spec": {
             "podSelector": {"matchLabels": {"component": "nginx"}},
             "policyTypes": ["Egress"],
-            "egress": [{"to": model.peers["mysql"].selector(), "ports": [{"port": 3306, "protocol": "TCP"}]}],
+            "egress": [{"to": model.peers["mysql"].rule("to")["to"], "ports": [{"port": 3306, "protocol": "TCP"}]}],
         },
     }
     # A hole on one side only changes nothing: the other side still denies.
@@ -142,7 +165,6 @@ def test_what_a_probe_finds_is_judged_strictly() -> None:
     seen["nginx", "app", Port(9000)] = REFUSED
     del seen["app", "mysql", Port(3306)]
     assert [str(item) for item in compare(model.matrix(), seen)] == [
-        "nginx -> app:9000/TCP must be open, but is refused",
         "nginx -> mysql:3306/TCP must be dropped, but is refused",
         "app -> mysql:3306/TCP must be open, but is not tried",
     ]
@@ -195,8 +217,11 @@ def one(**changes: Any) -> dict[str, Any]:
         ({"a": {}}, [], "either a namespace or addresses"),
         ({"a": {"namespace": "n", "addresses": ["192.0.2.0/24"]}}, [], "either a namespace or addresses"),
         ({"a": {"addresses": ["192.0.2.1/24"]}}, [], "host bits"),
-        ({"a": {"addresses": ["192.0.2.1"], "labels": {"a": "b"}}}, [], "have no labels"),
-        ({"a": {"addresses": ["192.0.2.0/24"]}, "b": {"addresses": ["192.0.2.7/32"]}}, [], "can be the same"),
+        ({"a": {"addresses": ["192.0.2.1"], "labels": {"a": "b"}}}, [], "only pods have labels"),
+        ({"a": {"namespace": "n", "labels": {"a": "b"}, "tries": ["192.0.2.1"]}}, [], "only a peer with addresses"),
+        ({"a": {"anyone": True, "addresses": ["192.0.2.1"]}}, [], "either a namespace or addresses"),
+        (PEERS, [one(to="visitors")], "anyone can only be a source"),
+        (PEERS, [one(ports=4)], "port 4/TCP is kept"),
         (
             {"a": {"namespace": "n", "labels": {"x": "1"}}, "b": {"namespace": "n", "labels": {"y": "1"}}},
             [],
@@ -215,3 +240,37 @@ def one(**changes: Any) -> dict[str, Any]:
 def test_wrong_descriptions(peers: dict[str, Any], paths: list[Any], message: str) -> None:
     with pytest.raises(NetworkPathsError, match=message):
         network(peers, paths, CLOSED)
+
+
+def test_the_policies_of_one_namespace() -> None:
+    model = network(PEERS, PATHS, CLOSED)
+    assert {item["metadata"]["namespace"] for item in model.policies("data")} == {"data"}
+    assert len(model.policies()) == sum(len(model.policies(namespace)) for namespace in CLOSED)
+    with pytest.raises(NetworkPathsError, match="namespace default is not closed"):
+        model.policies("default")
+
+
+def test_peers_that_mean_the_same_have_the_shortest_name() -> None:
+    peers = {**PEERS, "the-database": PEERS["mysql"], "gateway-of-the-site": {**PEERS["gateway"], "listens": [25]}}
+    path = {"from": "nginx", "to": "the-database", "ports": 3307, "reason": "more"}
+    model = network(peers, [*PATHS, path], CLOSED)
+    assert model.aliases == {"the-database": "mysql", "gateway-of-the-site": "gateway"}
+    assert "the-database" not in model.peers and Port(25) in model.peers["gateway"].listens
+    assert [item.source for item in model.paths if item.port.number == 3307 and item.destination == "mysql"] == [
+        "nginx"
+    ]
+    with pytest.raises(NetworkPathsError, match="nginx -> app:9000/TCP is there twice"):
+        network({**PEERS, "front": PEERS["nginx"]}, [*PATHS, one(**{"from": "front"})], CLOSED)
+
+
+def test_a_range_allows_each_of_its_addresses_and_needs_one_to_try() -> None:
+    peers = {**PEERS, "world": {"addresses": ["0.0.0.0/0"]}}
+    path = {"from": "app", "to": "world", "ports": 443, "reason": "mail"}
+    model = network(peers, [*PATHS, path], CLOSED)
+    assert ("app", "gateway", True) in {
+        (pair.source, pair.destination, pair.allowed) for pair in model.matrix() if pair.port == Port(443)
+    }
+    assert [str(item.port) for item in model.untested()] == ["443/TCP"]
+    assert not any(pair.destination == "world" for pair in model.matrix())
+    tried = network({**peers, "world": {"addresses": ["0.0.0.0/0"], "tries": ["198.51.100.1"]}}, [*PATHS, path], CLOSED)
+    assert not tried.untested() and any(pair.destination == "world" for pair in tried.matrix())
