@@ -200,11 +200,11 @@ def _targets(network: Network, site: Site, pods: list[ProbePod], pair: Pair, sou
     live = site.live(destination)
     if not live or (pair.port.protocol == "UDP" and port != _DNS):
         stand_ins = [pod for pod in pods if pod.peer == pair.destination and not pod.source and pod.address]
-        return [Target(pair, pod.address, port, f"stand-in {pod}") for pod in stand_ins]
-    near = [pod for pod in live if pod["spec"]["nodeName"] == source.node]
+        # A node always reaches the pods that it runs.
+        there = [pod for pod in stand_ins if not source.host_network or pod.node != source.node]
+        return [Target(pair, pod.address, port, f"stand-in {pod}") for pod in there]
+    near = [pod for pod in live if pod["spec"]["nodeName"] == source.node and not source.host_network]
     far = [pod for pod in live if pod["spec"]["nodeName"] != source.node]
-    if source.host_network:
-        near = []  # a node always reaches the pods that it runs
     chosen = [*near[:1], *_rotated(far, pods.index(source))][:_TARGETS_PER_DESTINATION]
     found = [
         Target(pair, pod["status"]["podIP"], port, f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}")
