@@ -86,22 +86,10 @@ from ..module_utils._vault import VaultClient, VaultModule, run
 from ..module_utils._vault_errors import (
     VaultConfigurationError,
     VaultError,
-    VaultInvalidRequest,
-    VaultMissingObject,
-    VaultPermissionDenied,
     VaultTokenRejected,
 )
 from ..module_utils._vault_key_file import KeyFile
-
-LOOKUP = "auth/token/lookup-self"
-
-
-def look_up(client: VaultClient) -> dict[str, Any] | None:
-    """Return what Vault knows about the client's token, or None when it is dead."""
-    try:
-        return client.read(LOOKUP)
-    except (VaultTokenRejected, VaultPermissionDenied):
-        return None
+from ..module_utils._vault_tokens import living_tokens, own_token, policies_of, revoke_token
 
 
 def successor(module: VaultModule, root_token: str | None) -> VaultClient | None:
@@ -119,25 +107,9 @@ def successor(module: VaultModule, root_token: str | None) -> VaultClient | None
     client = module.client()
     if client.token == root_token:
         raise VaultConfigurationError("The login that stays is the root token itself.", hint="Set auth_method.")
-    if not client.auth and look_up(client) is None:
+    if not client.auth and own_token(client) is None:
         raise VaultTokenRejected("The login that stays is not valid; the root token was left alive.")
     return client
-
-
-def other_root_tokens(client: VaultClient, except_accessor: str) -> list[str]:
-    """Return the accessors of root tokens besides one."""
-    answer = client.request("LIST", "auth/token/accessors")
-    found = []
-    for accessor in answer["data"]["keys"]:
-        if accessor == except_accessor:
-            continue
-        try:
-            token = client.write("auth/token/lookup-accessor", {"accessor": accessor})["data"]
-        except (VaultInvalidRequest, VaultMissingObject, VaultPermissionDenied):
-            continue  # it expired in between
-        if "root" in (token.get("policies") or []):
-            found.append(accessor)
-    return found
 
 
 def revoke(root: VaultClient) -> None:
@@ -146,7 +118,7 @@ def revoke(root: VaultClient) -> None:
     Raises VaultError when Vault still accepts it.
     """
     root.write("auth/token/revoke-self")
-    if look_up(root) is not None:
+    if own_token(root) is not None:
         raise VaultError("Vault still accepts the root token after it was revoked.")
 
 
@@ -165,7 +137,7 @@ def reconcile(module: VaultModule) -> dict[str, Any]:
         module.no_log_values.add(token)
         root = module.client(login=False)
         root.token = token
-        known = look_up(root)
+        known = own_token(root)
         if known and "root" not in (known.get("policies") or []):
             raise VaultConfigurationError("The given token is no root token.")
         if known and not module.check_mode:
@@ -179,12 +151,12 @@ def reconcile(module: VaultModule) -> dict[str, Any]:
     if params["other_root_tokens"] != "ignore":
         if stays is None:
             raise VaultConfigurationError("Looking for other root tokens needs a login.", hint="Set auth_method.")
-        others = other_root_tokens(stays, accessor)
+        others = [item["accessor"] for item in living_tokens(stays, accessor) if "root" in policies_of(item)]
         result["other_root_tokens"] = others
         if params["other_root_tokens"] == "revoke":
             before += others
             for other in others if not module.check_mode else []:
-                stays.write("auth/token/revoke-accessor", {"accessor": other})
+                revoke_token(stays, other)
     if before:
         header = "accessors of root tokens"
         result["diff"] = [{"before_header": header, "before": before, "after_header": header, "after": []}]

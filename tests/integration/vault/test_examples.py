@@ -83,6 +83,7 @@ def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_p
         "database_info",
         "lease",
         "lease_info",
+        "token_cleanup",
         "configuration",
     ]
     replaced = {

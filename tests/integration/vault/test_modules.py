@@ -382,3 +382,42 @@ def test_root_token(call, dev, run_module, tmp_path):
     assert stray["accessor"] in result["other_root_tokens"]
     dev.request("GET", "auth/token/lookup-self", token=doomed, ok=False)
     assert not call(root_token, root_token=doomed)["changed"]
+
+
+def test_tokens_that_live_too_long(call, dev):
+    """Found by name, origin, policy and age; what they made ends with them, and the rest stays."""
+    cleanup = importlib.import_module(f"{PACKAGE}.vault_token_cleanup").main
+    dev.request("POST", "sys/auth/people", {"type": "userpass"})
+    dev.request("POST", "auth/people/users/ada", {"password": "canary-password"})
+
+    def issue(**body: Any) -> dict[str, Any]:
+        return dev.request("POST", "auth/token/create", body)["auth"]
+
+    login = dev.request("POST", "auth/people/login/ada", {"password": "canary-password"})["auth"]
+    parent = issue(display_name="parent", policies=["root"], ttl="1h")
+    robots = [issue(display_name=f"robot-{number}", policies=["default"], ttl="1h") for number in range(3)]
+    child = dev.request("POST", "auth/token/create", {"display_name": "child", "policies": ["default"]}, token=parent["client_token"])["auth"]
+    issue(type="batch", policies=["default"], display_name="robot-batch", ttl="1h")
+    assert "one of" in call(cleanup)["msg"]
+    dev.audit.start()
+    meant = {"display_names": ["token-robot-*"], "keep_accessors": [robots[2]["accessor"]]}
+    planned = call(cleanup, check=True, **meant)
+    assert {entry["name"] for entry in planned["objects"]} == {robot["accessor"] for robot in robots[:2]}
+    assert not dev.audit.writes()
+    result = call(cleanup, **meant)
+    assert result["diff"] == planned["diff"] and {entry["action"] for entry in result["objects"]} == {"deleted"}
+    assert len(dev.audit.writes()) == 2
+    dev.audit.start()
+    assert not call(cleanup, **meant)["changed"] and not dev.audit.writes()
+    for robot, alive in zip(robots, (False, False, True)):
+        dev.request("GET", "auth/token/lookup-self", token=robot["client_token"], ok=alive)
+        assert robot["client_token"] not in str(result)
+    assert not call(cleanup, older_than="1d")["changed"]
+    assert call(cleanup, paths=["auth/people/login/*"])["objects"][0]["name"] == login["accessor"]
+    assert not call(cleanup, policies=["root"], display_names=["token-parent"])["changed"], "root tokens are left alone"
+    call(importlib.import_module(f"{PACKAGE}.vault_root_token").main, root_token=parent["client_token"])
+    dev.request("GET", "auth/token/lookup-self", token=child["client_token"], ok=False)
+    limited = issue(policies=["default"])["client_token"]
+    refused = call(cleanup, token=limited, older_than="1d")
+    assert refused["failure"]["kind"] == "permission_denied", refused
+    assert refused["failure"]["path"] == "auth/token/accessors" and "sudo" in refused["failure"]["capability"]

@@ -475,12 +475,11 @@ class FakeVault:
         if action == "accessors":
             return {"data": {"keys": [known["accessor"] for known in tokens.values()]}}
         found = [name for name, known in tokens.items() if known["accessor"] == body["accessor"]]
+        if action == "revoke-accessor":  # one that is gone is a warning
+            return {"warnings": None if found and tokens.pop(found[0]) else ["No token found with this accessor"]}
         if not found:
-            raise Refused(403, "1 error occurred:\n\t* invalid accessor\n\n")
-        if action == "lookup-accessor":
-            return {"data": tokens[found[0]]}
-        del tokens[found[0]]
-        return None
+            raise Refused(400, "1 error occurred:\n\t* invalid accessor\n\n")
+        return {"data": tokens[found[0]]}
 
     def _require(self, collection: dict[str, Any], mount: str, path: str) -> None:
         if f"{mount}/" not in collection:
