@@ -20,8 +20,9 @@ class Disturbance:
     """What happens to requests.
 
     method and path: which ones. status and body: an answer that Vault does not give. lose: cut the connection with a
-    reset. truncate: send the half of the real body. slow: seconds before the real body. redirect: where to send the
-    client instead. after: let Vault execute the request first. times: how often.
+    reset. truncate: send the half of the real body. cut: the same, but promise all of it and hang up. slow: seconds
+    before the real body. redirect: where to send the client instead. after: let Vault execute the request first.
+    times: how often.
     """
 
     method: str = "POST"
@@ -30,6 +31,7 @@ class Disturbance:
     body: bytes = b""
     lose: bool = False
     truncate: bool = False
+    cut: bool = False
     slow: float = 0
     redirect: str = ""
     after: bool = False
@@ -39,8 +41,9 @@ class Disturbance:
 class FaultProxy:
     """Hands requests over to Vault; ``disturbances`` are tried in their order. ``seen`` lists what came in."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, verify: str | bool = True) -> None:
         self.target = target
+        self.verify = verify
         self.disturbances: list[Disturbance] = []
         self.seen: list[tuple[str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -78,30 +81,43 @@ class FaultProxy:
                     return self._answer(answer.status_code, answer.content)
                 if disturbance.redirect:
                     return self._answer(307, b"", disturbance.redirect + self.path)
-                if not (disturbance.after or disturbance.truncate or disturbance.slow):
+                if not (disturbance.after or disturbance.truncate or disturbance.cut or disturbance.slow):
                     return self._reset() if disturbance.lose else self._answer(disturbance.status, disturbance.body)
                 answer = self._forward(content)
                 if disturbance.lose:
                     return self._reset()
                 if disturbance.status:
                     return self._answer(disturbance.status, disturbance.body)
-                half = len(answer.content) // 2 if disturbance.truncate else None
-                return self._answer(answer.status_code, answer.content[:half], pause=disturbance.slow)
+                content = answer.content
+                half = len(content) // 2 if disturbance.truncate or disturbance.cut else None
+                promised = len(content) if disturbance.cut else None
+                return self._answer(answer.status_code, content[:half], pause=disturbance.slow, promised=promised)
 
             def _forward(self, content: bytes) -> requests.Response:
                 headers = {name: value for name, value in self.headers.items() if name.startswith(("X-", "Content-T"))}
                 return requests.request(
-                    self.command, proxy.target + self.path, headers=headers, data=content, timeout=30
+                    self.command,
+                    proxy.target + self.path,
+                    headers=headers,
+                    data=content,
+                    timeout=30,
+                    verify=proxy.verify,
                 )
 
-            def _answer(self, status: int, content: bytes, location: str = "", pause: float = 0) -> None:
+            def _answer(
+                self, status: int, content: bytes, location: str = "", pause: float = 0, promised: int | None = None
+            ) -> None:
+                self.close_connection = self.close_connection or promised is not None
+                if not content:
+                    time.sleep(pause)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Length", str(len(content) if promised is None else promised))
                 if location:
                     self.send_header("Location", location)
                 self.end_headers()
-                time.sleep(pause)
+                if content:
+                    time.sleep(pause)
                 self.wfile.write(content)
 
             def _reset(self) -> None:

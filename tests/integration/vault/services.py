@@ -197,7 +197,7 @@ class RaftNode(Process):
                     "path": str(self.directory / "data"),
                     "node_id": f"vault-{number}",
                     "performance_multiplier": 1,
-                    "retry_join": joins,
+                    **({"retry_join": joins} if joins else {}),
                 }
             },
         }

@@ -21,6 +21,7 @@ from ansible_collections.onprem.platform.plugins.modules import (
     vault_kubernetes_auth_config,
     vault_kubernetes_role,
     vault_kv2_secret,
+    vault_lease,
     vault_login,
     vault_mount,
     vault_policy,
@@ -155,7 +156,8 @@ def test_pgp_keys(cluster, raft, keys, tmp_path):
     assert raft[0].request("GET", "auth/token/lookup-self", token=token).ok
 
 
-def test_leases_live_through_a_step_down(cluster, raft, keys, run_module, authority):
+def test_leases_live_through_a_step_down(cluster, raft, keys, run_module, authority, mariadb):
+    """Tokens and database users outlive their leader, and the new one revokes them."""
     cluster(vault_init, **SHARES)
     cluster(vault_unseal)
     root = keys()["root_token"]
@@ -164,12 +166,35 @@ def test_leases_live_through_a_step_down(cluster, raft, keys, run_module, author
     others = [node for node in raft if node is not leader]
     base = {"url": others[0].url, "ca_cert": str(authority.path), "token": root}
     run_module(vault_mount.main, {**base, "path": "kv", "type": "kv-v2"})
+    run_module(vault_mount.main, {**base, "type": "database"})
+    mariadb.add_user("stepdown")
+    connection = {
+        "name": "app",
+        "plugin_name": "mysql-database-plugin",
+        "connection_url": mariadb.vault_url,
+        "connection_username": "stepdown",
+        "connection_password": mariadb.first_password,
+        "allowed_roles": ["app"],
+    }
+    creation = ["CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'"]
+    role = {"name": "app", "connection_name": "app", "creation_statements": creation, "default_ttl": "1h"}
+    assert run_module(vault_database_connection.main, {**base, **connection})["changed"]
+    assert run_module(vault_database_role.main, {**base, **role})["changed"]
+    lease = leader.request("GET", "database/creds/app", token=root).json()
+    user = lease["data"]["username"], lease["data"]["password"]
+    assert mariadb.login(*user)
     token = leader.request("POST", "auth/token/create", {"ttl": "1h", "policies": ["default"]}, root).json()["auth"]
     leader.request("PUT", "sys/step-down", {}, root)
     result = run_module(vault_kv2_secret.main, {**base, "path": "a", "data": {"a": "1"}})
     assert result.get("changed"), "the module waits for the new leader"
     assert not run_module(vault_kv2_secret.main, {**base, "path": "a", "data": {"a": "1"}})["changed"]
     assert others[1].request("GET", "auth/token/lookup-self", token=token["client_token"]).ok
+    assert not run_module(vault_database_connection.main, {**base, **connection})["changed"]
+    assert not run_module(vault_database_role.main, {**base, **role})["changed"]
+    renewed = others[1].request("PUT", "sys/leases/renew", {"lease_id": lease["lease_id"]}, root)
+    assert renewed.json()["lease_duration"] == 3600 and mariadb.login(*user)
+    assert run_module(vault_lease.main, {**base, "lease_ids": [lease["lease_id"]]})["changed"]
+    assert not mariadb.login(*user), "the new leader drops the user of the old one"
 
 
 @pytest.fixture
@@ -249,9 +274,11 @@ def test_snapshots(unsealed, raft, keys, tmp_path, cluster):
     assert not call(vault_kv2_secret, url=alone.url, path="a", data={"a": "of the snapshot"})["changed"]
 
 
-def test_peers(unsealed, raft, keys):
+def test_peers(unsealed, raft, keys, tmp_path):
     """The servers and their health; one is taken out, but not the leader and not one that a majority needs."""
     leader, call = unsealed
+    audit = AuditLog(tmp_path / "audit.log")
+    call(vault_audit, path="file", options={"file_path": str(audit.path)})
     wait(lambda: call(vault_raft_info)["failure_tolerance"] == 1, "autopilot knows three healthy servers")
     info = call(vault_raft_info)
     assert info["healthy"] and [peer["name"] for peer in info["peers"]] == ["vault-0", "vault-1", "vault-2"], info
@@ -261,10 +288,15 @@ def test_peers(unsealed, raft, keys):
     refused = call(vault_raft_peer, name="vault-2", token=limited["auth"]["client_token"])
     assert refused["failure"]["kind"] == "permission_denied"
     first, last = (peer["name"] for peer in info["peers"] if not peer["leader"])
-    assert call(vault_raft_peer, check=True, name=first)["changed"]
-    assert len(call(vault_raft_info)["peers"]) == 3
-    assert call(vault_raft_peer, name=first, url=leader.url)["changed"]
+    audit.start()
+    planned = call(vault_raft_peer, check=True, name=first)
+    assert planned["changed"] and len(call(vault_raft_info)["peers"]) == 3 and audit.writes() == []
+    removed = call(vault_raft_peer, name=first, url=leader.url)
+    assert removed["diff"] == planned["diff"] and audit.writes() == [("update", "sys/storage/raft/remove-peer")]
+    audit.start()
     assert not call(vault_raft_peer, name=first, url=leader.url)["changed"]
+    assert not call(vault_raft_peer, name="never-there", url=leader.url)["changed"]
+    assert audit.writes() == [] and audit.entries()
     assert len(call(vault_raft_info, url=leader.url)["peers"]) == 2
     assert call(vault_raft_peer, name=last, url=leader.url)["changed"], "the leader alone is a majority of one"
     assert "the only server" in call(vault_raft_peer, name=info["leader"], url=leader.url, force=True)["msg"]

@@ -110,6 +110,13 @@ def test_life_with_rotation(database, call, dev):
     log.start()
     assert not call(lease, lease_ids=issued["lease_id"])["changed"] and not log.writes()
 
+    limited = dev.request("POST", "auth/token/create", {"policies": ["default"]})["auth"]["client_token"]
+    log.start()
+    for module, params in ((connection, wanted), (role, wanted_role), (rotate, {"name": "app", "force": True})):
+        denied = call(module, token=limited, **{**params, "engine_mount_point": mount})
+        assert denied["failure"]["kind"] == "permission_denied" and not log.writes(), denied
+        assert denied["failure"]["path"].startswith(f"{mount}/") and server.first_password not in str(denied)
+
     dead = call(connection, **wanted, update_password="always")
     assert dead["failed"] and server.first_password not in str(dead)
     credentials = dev.request("GET", f"{mount}/creds/app")["data"]
@@ -123,7 +130,6 @@ def test_life_with_rotation(database, call, dev):
     assert server.first_password not in log.text()
     names = call(lease_info, prefix=f"{mount}/creds")["lease_ids"]
     assert len(names) == 2, names
-    limited = dev.request("POST", "auth/token/create", {"policies": ["default"]})["auth"]["client_token"]
     refused = call(lease, prefix=mount, token=limited)
     assert refused["failure"]["kind"] == "permission_denied" and "sudo" in refused["failure"]["capability"]
     log.start()
@@ -196,6 +202,18 @@ def test_life_of_a_static_role(database, call, dev):
 
     refused = call(static_role, **{**role, "name": "other", "database_username": "nobody at all"})
     assert refused["failed"] and refused["failure"]["kind"] in ("invalid_request", "server_error"), refused
+    limited = dev.request("POST", "auth/token/create", {"policies": ["default"]})["auth"]["client_token"]
+    log.start()
+    for state in ("present", "absent"):
+        denied = call(static_role, token=limited, **role, state=state)
+        assert denied["failure"]["kind"] == "permission_denied" and not log.writes(), denied
+        assert denied["failure"]["path"] == f"{mount}/static-roles/reports"
+    reader = f'path "{mount}/static-roles/*" {{ capabilities = ["read"] }}'
+    dev.request("PUT", "sys/policies/acl/reader", {"policy": reader})
+    reads = dev.request("POST", "auth/token/create", {"policies": ["reader"]})["auth"]["client_token"]
+    assert not call(static_role, token=reads, **role)["changed"], "who may only read finds that all is well"
+    denied = call(static_role, token=reads, **{**role, "rotation_period": "7h"})
+    assert denied["failure"]["capability"] == "create or update" and "the token has: read" in denied["msg"], denied
     taken = call(static_role, token="hvs.dead", **role)
     assert taken["failure"]["kind"] == "token_rejected"
     last = password()

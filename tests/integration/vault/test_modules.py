@@ -396,7 +396,9 @@ def test_tokens_that_live_too_long(call, dev):
     login = dev.request("POST", "auth/people/login/ada", {"password": "canary-password"})["auth"]
     parent = issue(display_name="parent", policies=["root"], ttl="1h")
     robots = [issue(display_name=f"robot-{number}", policies=["default"], ttl="1h") for number in range(3)]
-    child = dev.request("POST", "auth/token/create", {"display_name": "child", "policies": ["default"]}, token=parent["client_token"])["auth"]
+    child = dev.request(
+        "POST", "auth/token/create", {"display_name": "child", "policies": ["default"]}, token=parent["client_token"]
+    )["auth"]
     issue(type="batch", policies=["default"], display_name="robot-batch", ttl="1h")
     assert "one of" in call(cleanup)["msg"]
     dev.audit.start()
