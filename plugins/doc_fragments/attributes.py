@@ -20,6 +20,17 @@ attributes:
     description: When run twice in a row outside check mode with the same arguments, the second run reports no change.
 """
 
+    RECONCILING = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+"""
+
     INFO = r"""
 options: {}
 attributes:

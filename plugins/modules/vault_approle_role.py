@@ -18,16 +18,11 @@ description:
   - No SecretID is made or read. They belong to what logs in, not to the configuration.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
   - onprem.platform.vault_token
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - onprem.platform.vault_roles
 options:
   name:
     description: Name of the role. Vault keeps names in lower case.
@@ -60,12 +55,6 @@ options:
     description: Lifetime of a SecretID, as seconds or for example V(24h); V(0) means for ever.
     type: str
   roles:
-    description:
-      - Several roles in one call, in place of O(name) and the options of one role.
-      - All are read before the first is written. A role that Vault refuses does not stop the others; the call then
-        fails and tells what happened to each.
-    type: list
-    elements: dict
     suboptions:
       name:
         description: As O(name).
@@ -127,9 +116,6 @@ options:
         choices: [present, absent]
   state:
     description: Whether the roles exist. Removing a role removes its SecretIDs.
-    type: str
-    choices: [present, absent]
-    default: present
 """
 
 EXAMPLES = r"""

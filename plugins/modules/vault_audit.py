@@ -20,15 +20,9 @@ description:
   - OpenBao 2.3.2 and later refuses this API unless its configuration allows it; declare the device there instead.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   path:
     description: Path of the device. The default is O(type).

@@ -19,16 +19,10 @@ description:
   - The token needs C(sudo) on C(sys/auth/<path>) to enable or disable a method.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
   - onprem.platform.vault_mount
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   token_type:
     description: Kind of the tokens that the method issues where a role does not say.

@@ -18,15 +18,10 @@ description:
   - Statements are compared exactly as given, because Vault stores them unsplit.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - onprem.platform.vault_roles
 options:
   name:
     description: Name of the role.
@@ -73,12 +68,6 @@ options:
     description: Settings of this kind of credentials.
     type: dict
   roles:
-    description:
-      - Several roles in one call, in place of O(name) and the options of one role.
-      - All are read before the first is written. A role that Vault refuses does not stop the others; the call then
-        fails and tells what happened to each.
-    type: list
-    elements: dict
     suboptions:
       name:
         description: As O(name).
@@ -124,9 +113,6 @@ options:
         choices: [present, absent]
   state:
     description: Whether the roles exist. Users whose leases still run are not revoked by removing a role.
-    type: str
-    choices: [present, absent]
-    default: present
 """
 
 EXAMPLES = r"""

@@ -19,15 +19,10 @@ description:
   - Only options that are set are compared; an update sends what differs, and rotates nothing.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - onprem.platform.vault_roles
 options:
   name:
     description: Name of the static role. A dynamic role of the same engine cannot have it too.
@@ -69,12 +64,6 @@ options:
     description: Settings of this kind of credentials.
     type: dict
   roles:
-    description:
-      - Several roles in one call, in place of O(name) and the options of one role.
-      - All are read before the first is written. A role that Vault refuses does not stop the others; the call then
-        fails and tells what happened to each.
-    type: list
-    elements: dict
     suboptions:
       name:
         description: As O(name).
@@ -115,9 +104,6 @@ options:
   state:
     description: Whether the roles exist. A user whose role is removed keeps the last password, which nobody knows
       then.
-    type: str
-    choices: [present, absent]
-    default: present
 """
 
 EXAMPLES = r"""

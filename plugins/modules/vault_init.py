@@ -23,15 +23,9 @@ description:
   - Nothing secret is returned unless O(return_keys=true).
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   peers:
     description:

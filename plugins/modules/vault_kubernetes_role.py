@@ -19,16 +19,11 @@ description:
     Vault when the new name is written.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
   - onprem.platform.vault_token
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - onprem.platform.vault_roles
 options:
   name:
     description: Name of the role. Vault keeps names in lower case.
@@ -57,12 +52,6 @@ options:
     type: str
     choices: [serviceaccount_uid, serviceaccount_name]
   roles:
-    description:
-      - Several roles in one call, in place of O(name) and the options of one role.
-      - All are read before the first is written. A role that Vault refuses does not stop the others; the call then
-        fails and tells what happened to each.
-    type: list
-    elements: dict
     suboptions:
       name:
         description: As O(name).
@@ -120,11 +109,6 @@ options:
         description: As O(state), whose value is the default.
         type: str
         choices: [present, absent]
-  state:
-    description: Whether the roles exist.
-    type: str
-    choices: [present, absent]
-    default: present
 """
 
 EXAMPLES = r"""

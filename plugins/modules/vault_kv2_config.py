@@ -19,15 +19,9 @@ description:
   - The settings exist as long as the engine does; there is nothing to delete.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   engine_mount_point:
     description: Path of the engine.

@@ -18,15 +18,9 @@ description:
   - A lease that Vault does not know any more counts as revoked.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   lease_ids:
     description: Names of the leases.

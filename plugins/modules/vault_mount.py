@@ -19,16 +19,10 @@ description:
   - What Vault cannot change (type, O(local), O(seal_wrap)) is an error and never a silent replacement.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
   - onprem.platform.vault_mount
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   external_entropy_access:
     description: Whether the engine may use an external entropy source. Cannot be changed later.

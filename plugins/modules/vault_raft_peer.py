@@ -20,15 +20,9 @@ description:
     can join again.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   name:
     description: Name of the server, which raft calls node ID.

@@ -20,15 +20,9 @@ description:
   - Fails when a server is still sealed at the end.
 extends_documentation_fragment:
   - onprem.platform.attributes
+  - onprem.platform.attributes.reconciling
   - onprem.platform.attributes.vault_group
   - onprem.platform.vault
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   peers:
     description:
