@@ -125,8 +125,8 @@ benchmark: venv ## Figures of docs/performance.md: site.yml beside a bare script
 	$(BIN)/python tests/benchmarks/benchmark.py
 
 .PHONY: benchmark-vault
-benchmark-vault: venv ## Figures of docs/vault.md: our modules beside vault_write (COMMUNITY=directory of community.hashi_vault)
-	$(BIN)/python tests/benchmarks/vault_benchmark.py --community $(COMMUNITY)
+benchmark-vault: venv ## Figures of docs/vault.md: our modules beside loops over community.hashi_vault.vault_write
+	$(BIN)/python tests/benchmarks/vault_benchmark.py --output .build/vault-benchmark.json
 
 .PHONY: benchmark-images
 benchmark-images: venv ## Figures of docs/images.md: the application's images beside one image for everything (250 MB of packages)

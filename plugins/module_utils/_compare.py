@@ -16,11 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-try:
-    import yaml
-except ImportError:  # only selectors written as YAML need it, and PyYAML comes with ansible-core
-    yaml = None  # type: ignore[assignment]
-
 Normaliser = Callable[[Any], Any]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
@@ -114,6 +109,8 @@ def structured(value: Any) -> Any:
         return json.loads(value or "{}")
     except ValueError:
         pass
+    import yaml  # only selectors written as YAML need it, and PyYAML comes with ansible-core
+
     try:
         return yaml.safe_load(value) or {}
     except yaml.YAMLError as error:

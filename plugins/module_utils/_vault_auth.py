@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ._kube_client import KubeClient
-from ._kube_errors import KubeApiError, KubeError
 from ._vault_errors import (
     VaultConfigurationError,
     VaultConnectionError,
@@ -68,6 +66,9 @@ def service_account_token(request: Mapping[str, Any]) -> str:
 
     Raises VaultLoginFailed with the API server's reason.
     """
+    from ._kube_client import KubeClient  # as in _vault_transport: most logins do not need them
+    from ._kube_errors import KubeApiError, KubeError
+
     connection = kubernetes_connection(request.get("kubeconfig"), request.get("context"))
     specification: dict[str, Any] = {"expirationSeconds": request["expiration_seconds"]}
     if request.get("audiences"):

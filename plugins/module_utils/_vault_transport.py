@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ._kube_client import KubeClient
-from ._kube_config import Connection, load_connection
-from ._kube_errors import KubeConfigError, KubeError
-from ._kube_pools import forwarding_pools, select_pod
 from ._vault_errors import VaultConfigurationError, VaultConnectionError
+
+# What speaks to Kubernetes is imported where it is used: most calls do not need it, and a module's code is compiled
+# anew each time that it runs.
+if TYPE_CHECKING:
+    from ._kube_config import Connection
 
 try:
     import requests
@@ -45,6 +46,9 @@ def kubernetes_connection(kubeconfig: str | None, context: str | None) -> Connec
 
     Raises VaultConfigurationError when the file cannot be used.
     """
+    from ._kube_config import load_connection
+    from ._kube_errors import KubeConfigError
+
     try:
         return load_connection({"kubeconfig": kubeconfig, "context": context})
     except (KubeConfigError, OSError) as error:
@@ -65,7 +69,8 @@ class ForwardedSockets:
 
         Raises VaultConnectionError with what the API server said.
         """
-        from ._kube_portforward import open_forward  # imports a WebSocket library, which most calls do not need
+        from ._kube_errors import KubeConfigError, KubeError
+        from ._kube_portforward import open_forward
 
         if self._connection is None:
             self._connection = kubernetes_connection(self._forward.kubeconfig, self._forward.context)
@@ -94,6 +99,10 @@ class ForwardedSockets:
         return self._selected
 
     def _select(self, connection: Connection, selector: str) -> str:
+        from ._kube_client import KubeClient
+        from ._kube_errors import KubeError
+        from ._kube_pools import select_pod
+
         try:
             return select_pod(KubeClient(connection), self._forward.namespace, selector)
         except KubeError as error:
@@ -113,6 +122,8 @@ class _Adapter(HTTPAdapter):  # type: ignore[misc]
             options.update(server_hostname=self._server_name, assert_hostname=self._server_name)
         super().init_poolmanager(*arguments, **options)
         if self._sockets:
+            from ._kube_pools import forwarding_pools
+
             self.poolmanager.pool_classes_by_scheme = forwarding_pools(self._sockets.open, VaultConnectionError)
 
 

@@ -4,7 +4,7 @@
 
 The same 20 policies, 10 roles and 2 auth methods, with an AppRole login, four ways. Each run of a way has a new server
 of its own: the first run of its playbook is "cold", the second "warm". Requests are counted in Vault's audit log.
-Needs the bundle's Vault, and community.hashi_vault (the Python package `ansible` brings it) in a directory of its own.
+Needs the bundle's Vault. community.hashi_vault comes from the package that requirements/crosscheck.txt locks.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".build" / "collections"))
 
+from ansible_collections.onprem.platform.tests.integration.vault.other_collection import community_collections
 from ansible_collections.onprem.platform.tests.integration.vault.services import READS, DevVault
 
 ADMIN = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
@@ -178,24 +179,26 @@ def table(results: dict[str, dict[str, list[Figures]]]) -> str:
 def main() -> None:
     """Measure all ways in turn, as often as wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--community", type=Path, required=True, help="directory with ansible_collections/community")
+    parser.add_argument("--community", type=Path, help="directory with ansible_collections/community, in its place")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--output", type=Path, help="file for all figures as JSON")
     options = parser.parse_args()
-    if not (options.community / "ansible_collections" / "community" / "hashi_vault").is_dir():
-        raise SystemExit(f"{options.community} has no community.hashi_vault; `pip install ansible` brings one.")
-    collections = f"{ROOT}/.build/collections:{options.community}"
+    community = options.community or community_collections()
+    if not (community / "ansible_collections" / "community" / "hashi_vault").is_dir():
+        raise SystemExit(f"{community} has no community.hashi_vault.")
+    collections = f"{ROOT}/.build/collections:{community}"
     results: dict[str, dict[str, list[Figures]]] = {way: {"cold": [], "warm": []} for way in WAYS}
-    for _number in range(options.runs):
+    for number in range(options.runs):
         for way, tasks in WAYS.items():
             for name, figures in zip(("cold", "warm"), measure(tasks, collections)):
                 results[way][name].append(figures)
-    print(table(results))
-    if options.output:
-        data = {
-            way: {name: [asdict(run) for run in runs] for name, runs in both.items()} for way, both in results.items()
-        }
-        options.output.write_text(json.dumps(data, indent=2) + "\n")
+        print(f"After {number + 1} of {options.runs} runs of each way:\n\n{table(results)}\n", flush=True)
+        if options.output:
+            data = {
+                way: {name: [asdict(run) for run in runs] for name, runs in both.items()}
+                for way, both in results.items()
+            }
+            options.output.write_text(json.dumps(data, indent=2) + "\n")
     warm = [run for way in list(WAYS)[:2] for run in results[way]["warm"]]
     if any(run.writes or run.changed for run in warm):
         raise SystemExit("A second run of this collection wrote something.")
