@@ -202,6 +202,14 @@ def test_life_of_a_static_role(database, call, dev):
 
     refused = call(static_role, **{**role, "name": "other", "database_username": "nobody at all"})
     assert refused["failed"] and refused["failure"]["kind"] in ("invalid_request", "server_error"), refused
+    server.add_user("counted")
+    kept = {key: value for key, value in role.items() if key not in ("engine_mount_point", "name")}
+    wanted_users = [("reports", "reports"), ("other", "nobody at all"), ("counted", "counted")]
+    several = [{**kept, "name": name, "database_username": user} for name, user in wanted_users]
+    partly = call(static_role, engine_mount_point=mount, roles=several)
+    assert partly["failure"]["kind"] == "partial_failure", partly
+    assert [entry["action"] for entry in partly["objects"]] == ["unchanged", "failed", "created"]
+    assert not server.login("counted", server.first_password)
     limited = dev.request("POST", "auth/token/create", {"policies": ["default"]})["auth"]["client_token"]
     log.start()
     for state in ("present", "absent"):

@@ -21,6 +21,37 @@ from ansible_collections.onprem.platform.tests.integration.vault.services import
 PACKAGE = "ansible_collections.onprem.platform.plugins.modules"
 ADMIN = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
 ROOT = Path(__file__).parents[3]
+ONE_SERVER = [
+    "vault_policy",
+    "vault_mount",
+    "vault_auth_method",
+    "vault_kubernetes_auth_config",
+    "vault_kubernetes_role",
+    "vault_audit",
+    "vault_kv2_secret",
+    "vault_approle_role",
+    "vault_kv2_config",
+    "vault_mount_info",
+    "vault_auth_method_info",
+    "vault_policy_info",
+    "vault_kubernetes_role_info",
+    "vault_approle_role_info",
+    "vault_database_connection",
+    "vault_database_role",
+    "vault_database_static_role",
+    "vault_database_rotate_root",
+    "vault_database_info",
+    "vault_lease",
+    "vault_lease_info",
+    "vault_token_cleanup",
+    "vault_configuration",
+]
+BEGINNING, LOGIN, STORAGE, END = (
+    ["vault_init", "vault_unseal", "vault_seal_info"],
+    ["vault_login"],
+    ["vault_raft_info", "vault_raft_peer", "vault_raft_snapshot"],
+    ["vault_root_token"],
+)
 
 
 def playbook(modules: list[str], replaced: dict[str, str], directory: Path, variables: dict[str, Any]) -> Path:
@@ -64,28 +95,14 @@ def healthy(node: RaftNode, token: str) -> set[str]:
     return {name for name, server in (answer.get("data") or {}).get("servers", {}).items() if server["healthy"]}
 
 
+def test_no_module_is_left_out():
+    modules = [path.stem for path in (ROOT / "plugins" / "modules").glob("vault_*.py")]
+    assert sorted(modules) == sorted([*ONE_SERVER, *BEGINNING, *LOGIN, *STORAGE, *END])
+
+
 def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_path):
     for path in ("kubernetes", "kubernetes-elsewhere", "approle"):
         dev.request("POST", f"sys/auth/{path}", {"type": path.partition("-")[0]})
-    modules = ["policy", "mount", "auth_method", "kubernetes_auth_config", "kubernetes_role", "audit", "kv2_secret"]
-    modules += [
-        "approle_role",
-        "kv2_config",
-        "mount_info",
-        "auth_method_info",
-        "policy_info",
-        "kubernetes_role_info",
-        "approle_role_info",
-        "database_connection",
-        "database_role",
-        "database_static_role",
-        "database_rotate_root",
-        "database_info",
-        "lease",
-        "lease_info",
-        "token_cleanup",
-        "configuration",
-    ]
     replaced = {
         "https://vault.example.org:8200": dev.url,
         # this server runs in no pod, whose authority it would use
@@ -102,7 +119,7 @@ def test_examples_against_one_server(dev, mariadb, postgresql, kubernetes, tmp_p
         "reviewer_token": "canary-jwt",
         "first_password": mariadb.first_password,
     }
-    path = playbook([f"vault_{module}" for module in modules], replaced, tmp_path, variables)
+    path = playbook(ONE_SERVER, replaced, tmp_path, variables)
     before, after = path.read_text().split("name: library-postgresql", 1)
     after = after.replace("{{ first_password }}", postgresql.first_password, 1)
     path.write_text(f"{before}name: library-postgresql{after}")
@@ -125,7 +142,7 @@ def test_examples_against_a_cluster(raft, authority, kubernetes, dev, tmp_path):
         kubernetes.pods[f"vault-{number}"] = ("127.0.0.1", node.port)
     replaced = {f"https://vault-{number}.vault-internal:8200": node.url for number, node in enumerate(raft)}
     replaced |= {"/etc/ssl/platform-ca.pem": str(authority.path), "~/vault": str(tmp_path / "keys")}
-    first_part = playbook(["vault_init", "vault_unseal", "vault_seal_info"], replaced, tmp_path, {})
+    first_part = playbook(BEGINNING, replaced, tmp_path, {})
     text = first_part.read_text()
     # the second example of vault_init and of vault_unseal meet a server that is initialised and unsealed
     text = text.replace("https://vault.example.org:8200", dev.url)
@@ -153,7 +170,7 @@ def test_examples_against_a_cluster(raft, authority, kubernetes, dev, tmp_path):
     role_id = raft[0].request("GET", "auth/approle/role/admin/role-id", token=token).json()["data"]["role_id"]
     secret_id = raft[0].request("POST", "auth/approle/role/admin/secret-id", token=token).json()["data"]["secret_id"]
     named = {"/etc/ssl/platform-ca.pem": str(authority.path)}
-    sessions = playbook(["vault_login"], named, tmp_path, {})
+    sessions = playbook(LOGIN, named, tmp_path, {})
     kubeconfig = kubernetes.kubeconfig(tmp_path)
     assert play(sessions, KUBECONFIG=kubeconfig)["changed"] == 1
     assert play(sessions, KUBECONFIG=kubeconfig)["changed"] == 0
@@ -162,12 +179,11 @@ def test_examples_against_a_cluster(raft, authority, kubernetes, dev, tmp_path):
     cluster = raft[0].request("GET", "sys/seal-status").json()["cluster_name"]
     raft[2].kill()
     wait(lambda: healthy(raft[0], token) == {"vault-0", "vault-1"}, "two servers go on without the third")
-    storage = ["vault_raft_info", "vault_raft_peer", "vault_raft_snapshot"]
-    storage = playbook(storage, replaced, tmp_path, {"vault_token": token, "cluster_name": cluster})
+    storage = playbook(STORAGE, replaced, tmp_path, {"vault_token": token, "cluster_name": cluster})
     assert play(storage)["changed"] == 3, "one server removed, a snapshot saved and restored"
     assert play(storage)["changed"] == 1, "restored again"
 
-    last = playbook(["vault_root_token"], replaced, tmp_path, {"role_id": role_id, "secret_id": secret_id})
+    last = playbook(END, replaced, tmp_path, {"role_id": role_id, "secret_id": secret_id})
     assert play(last)["changed"] == 1
     assert play(last)["changed"] == 0
     assert not raft[0].request("GET", "auth/token/lookup-self", token=token).ok

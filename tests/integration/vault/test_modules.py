@@ -234,6 +234,62 @@ def test_life(name, call, dev):
     assert not [secret for secret in SECRETS if secret in log.text()]
 
 
+READ_ONLY_B = """
+path "kv/*" { capabilities = ["create", "read", "update"] }
+path "kv/data/list-b" { capabilities = ["read"] }
+"""
+# name: (module, list, common options, good object, what Vault refuses in the middle one: options, or by a policy)
+LISTS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], Any]] = {
+    "policies": ("vault_policy", "policies", {}, {"policy": POLICY}, {"policy": "path {"}),
+    "kubernetes_roles": (
+        "vault_kubernetes_role",
+        "roles",
+        {"auth_path": "k8s"},
+        {"bound_service_account_names": ["a"], "bound_service_account_namespaces": ["a"]},
+        {"bound_service_account_names": ["*", "a"]},
+    ),
+    "approle_roles": (
+        "vault_approle_role",
+        "roles",
+        {"auth_path": "machines"},
+        {"token_ttl": "1h"},
+        {"token_type": "batch", "token_num_uses": 3},
+    ),
+    "database_roles": (
+        "vault_database_role",
+        "roles",
+        {},
+        {"connection_name": "none", "creation_statements": ["SELECT 1"]},
+        {"credential_type": "rsa_private_key", "credential_config": {"key_bits": "7"}},
+    ),
+    "kv2_secrets": ("vault_kv2_secret", "secrets", {}, {"data": {"a": "canary-kv"}}, READ_ONLY_B),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_goes_on_after_a_refusal(name, call, dev):
+    """What Vault refuses is told for that object, the others are done, and the next run does what is left."""
+    module, plural, common, good, bad = LISTS[name]
+    main = importlib.import_module(f"{PACKAGE}.{module}").main
+    key = "path" if plural == "secrets" else "name"
+    names = [f"list-{letter}" for letter in "abc"]
+    token = dev.token
+    if isinstance(bad, str):
+        dev.request("PUT", "sys/policies/acl/bad", {"policy": bad})
+        token = dev.request("POST", "auth/token/create", {"policies": ["bad"]})["auth"]["client_token"]
+        bad = {}
+    wanted = [{key: item, **good, **(bad if item == "list-b" else {})} for item in names]
+    refused = call(main, token=token, **common, **{plural: wanted})
+    assert refused["failed"] and refused["failure"]["kind"] == "partial_failure", refused
+    assert [entry["action"] for entry in refused["objects"]] == ["created", "failed", "created"]
+    assert refused["changed"] and refused["objects"][1]["error"] in refused["msg"] and "canary" not in str(refused)
+    wanted[1] = {key: "list-b", **good}
+    mended = call(main, **common, **{plural: wanted})
+    assert [entry["action"] for entry in mended["objects"]] == ["unchanged", "created", "unchanged"], mended
+    dev.audit.start()
+    assert not call(main, **common, **{plural: wanted})["changed"] and not dev.audit.writes()
+
+
 def test_base64_looking_policy_text(call, dev):
     main = importlib.import_module(f"{PACKAGE}.vault_policy").main
     text = "//policy"  # a comment in HCL, and valid Base64
