@@ -156,6 +156,35 @@ def test_pgp_keys(cluster, raft, keys, tmp_path):
     assert raft[0].request("GET", "auth/token/lookup-self", token=token).ok
 
 
+def test_auto_unseal_by_another_vault(cluster, raft, keys, dev):
+    """The transit engine of a second Vault holds the key: no unseal keys, only recovery keys, and nobody is needed."""
+    dev.request("POST", "sys/mounts/transit", {"type": "transit"})
+    dev.request("POST", "transit/keys/platform", {})
+    seal = {"address": dev.url, "token": dev.token, "key_name": "platform", "mount_path": "transit/"}
+    for node in raft:
+        node.kill()
+        node.wipe()
+        node.configuration["seal"] = {"transit": seal}
+        node.start()
+    assert "Set recovery_shares" in cluster(vault_init, **SHARES)["msg"], "this kind of seal has no unseal keys"
+    shares = {"recovery_shares": 3, "recovery_threshold": 2}
+    planned = cluster(vault_init, check=True, **shares)
+    result = cluster(vault_init, **shares)
+    assert result["changed"] and result["diff"] == planned["diff"], result
+    assert keys()["recovery"] and len(keys()["keys_base64"]) == 3 and keys()["keys_base64"][0] not in str(result)
+    assert not cluster(vault_init, **shares)["changed"]
+
+    def all_unsealed() -> bool:
+        return not any(node.request("GET", "sys/seal-status").json()["sealed"] for node in raft)
+
+    wait(all_unsealed, "all servers joined and unsealed themselves")
+    assert not cluster(vault_unseal)["changed"]
+    for node in raft:
+        node.restart()
+    wait(all_unsealed, "all servers unsealed themselves after a power loss")
+    assert not cluster(vault_unseal)["changed"] and cluster(vault_seal_info)["active"]
+
+
 def test_leases_live_through_a_step_down(cluster, raft, keys, run_module, authority, mariadb):
     """Tokens and database users outlive their leader, and the new one revokes them."""
     cluster(vault_init, **SHARES)
@@ -300,6 +329,20 @@ def test_peers(unsealed, raft, keys, tmp_path):
     assert len(call(vault_raft_info, url=leader.url)["peers"]) == 2
     assert call(vault_raft_peer, name=last, url=leader.url)["changed"], "the leader alone is a majority of one"
     assert "the only server" in call(vault_raft_peer, name=info["leader"], url=leader.url, force=True)["msg"]
+
+
+def test_a_server_that_lost_its_storage_joins_again(unsealed, cluster, raft, keys):
+    """Under its old name, from the others; nothing has to be taken out or restored before."""
+    leader, call = unsealed
+    lost = next(node for node in raft if node is not leader)
+    wait(lambda: call(vault_raft_info, url=leader.url)["failure_tolerance"] == 1, "three healthy servers")
+    lost.kill()
+    lost.wipe()
+    lost.start()
+    wait(lambda: lost.request("GET", "sys/seal-status").json()["initialized"], "it has joined")
+    assert cluster(vault_unseal)["unsealed"] == [lost.url]
+    wait(lambda: call(vault_raft_info, url=leader.url)["failure_tolerance"] == 1, "three healthy servers again")
+    assert not call(vault_kv2_secret, url=lost.url, path="a", data={"a": "of the snapshot"})["changed"]
 
 
 def test_break_glass(cluster, raft, keys, tmp_path, authority):
