@@ -108,6 +108,12 @@ lint-shellcheck:
 unit: venv ## Unit tests
 	@scripts/stage unit pytest -n 2 -q -m "not long" tests/unit
 
+.PHONY: coverage-vault
+coverage-vault: venv ## Branch coverage of what the Vault modules share, by unit tests alone (at least 95 %)
+	$(BIN)/pytest -q --cov --cov-config=tests/unit/coverage-vault.cfg --cov-report=term-missing --cov-fail-under=95 \
+		tests/unit/plugins/module_utils/test_compare.py tests/unit/plugins/module_utils/test_vault*.py \
+		tests/unit/plugins/modules/test_vault_*.py
+
 .PHONY: sanity
 sanity: venv ## ansible-test sanity in a copy of the collection
 	@scripts/stage sanity scripts/sanity

@@ -20,13 +20,13 @@ from ._compare import (
     unordered,
 )
 from ._vault import VaultClient
-from ._vault_errors import VaultConfigurationError
+from ._vault_errors import VaultConfigurationError, VaultUnsupported
 from ._vault_objects import Plan, plan_absent, plan_present
 from ._vault_token_fields import TOKEN_FIELDS, TOKEN_OPTIONS
 
 AUTH_PATH: dict[str, Any] = {"type": "str", "default": "kubernetes", "aliases": ["engine_mount_point"]}
 CONFIG_KIND, ROLE_KIND = "kubernetes auth configuration", "kubernetes role"
-JWT = "token_reviewer_jwt"
+JWT, ANNOTATIONS = "token_reviewer_jwt", "use_annotations_as_alias_metadata"
 AUTH_CONFIG_ARGUMENTS: dict[str, Any] = {
     "auth_path": AUTH_PATH,
     "kubernetes_host": {"type": "str"},
@@ -37,7 +37,7 @@ AUTH_CONFIG_ARGUMENTS: dict[str, Any] = {
     "issuer": {"type": "str"},
     "disable_iss_validation": {"type": "bool"},
     "disable_local_ca_jwt": {"type": "bool"},
-    "use_annotations_as_alias_metadata": {"type": "bool"},
+    ANNOTATIONS: {"type": "bool"},
 }
 _CONFIG_FIELDS = (
     Field("kubernetes_host"),
@@ -46,7 +46,7 @@ _CONFIG_FIELDS = (
     Field("issuer", absent=""),
     Field("disable_iss_validation", boolean, absent=True),
     Field("disable_local_ca_jwt", boolean),
-    Field("use_annotations_as_alias_metadata", boolean),
+    Field(ANNOTATIONS, boolean),
 )
 
 
@@ -74,6 +74,14 @@ def _compare_jwt(params: Mapping[str, Any], current: Mapping[str, Any] | None, d
         difference.after[JWT] = HIDDEN_NEW if wanted else "(not set)"
 
 
+def _check_annotations(params: Mapping[str, Any], stored: Mapping[str, Any], path: str) -> None:
+    """Raise VaultUnsupported when annotations are wanted of a server that drops this option without a word."""
+    if params[ANNOTATIONS] and ANNOTATIONS not in stored:
+        raise VaultUnsupported(
+            f"This server does not know {ANNOTATIONS}.", hint="Vault 1.16 and later do; OpenBao does not.", path=path
+        )
+
+
 def plan_auth_config(client: VaultClient, params: Mapping[str, Any]) -> Plan:
     """Return what is to be done about the configuration of one auth method."""
     auth_path = params["auth_path"].strip("/")
@@ -81,6 +89,8 @@ def plan_auth_config(client: VaultClient, params: Mapping[str, Any]) -> Plan:
     current = client.read(path)
     if current is None and not params["kubernetes_host"]:
         raise VaultConfigurationError("The first configuration needs kubernetes_host.")
+    if current is not None:
+        _check_annotations(params, current, path)
     difference = compare(_CONFIG_FIELDS, params, current)
     _compare_jwt(params, current, difference)
     body: dict[str, Any] = {}
@@ -92,7 +102,13 @@ def plan_auth_config(client: VaultClient, params: Mapping[str, Any]) -> Plan:
             body[field.name] = value
     if params[JWT]:
         body[JWT] = params[JWT]
-    return plan_present(auth_path, current, difference, lambda: client.write(path, body))
+
+    def write() -> None:
+        client.write(path, body)
+        if current is None and params[ANNOTATIONS]:
+            _check_annotations(params, client.read(path) or {}, path)
+
+    return plan_present(auth_path, current, difference, write)
 
 
 SELECTOR = "bound_service_account_namespace_selector"
