@@ -75,6 +75,11 @@ def test_life_with_rotation(database, call, dev):
     mount = wanted["engine_mount_point"]
     log = dev.audit
 
+    log.start()
+    assert "needs plugin_name and connection_url" in call(connection, engine_mount_point=mount, name="app")["msg"]
+    assert call(connection, **{**wanted, "max_open_connections": "many"})["failed"]
+    assert call(rotate, engine_mount_point=mount, name="app")["failure"]["kind"] == "missing_object"
+    assert not log.writes()
     wrong = call(connection, **{**wanted, "connection_password": "canary-wrong"})
     assert wrong["failed"] and "canary-wrong" not in str(wrong)
     planned = call(connection, check=True, **wanted)

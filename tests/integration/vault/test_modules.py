@@ -166,6 +166,19 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], tupl
     ),
 }
 ALWAYS_THERE = ("kv2_config",)
+WRONG_TYPES: dict[str, dict[str, Any]] = {
+    "policy": {"policies": "text"},
+    "policies": {"policies": ["text"]},
+    "mount": {"options": "text"},
+    "auth_method": {"default_lease_ttl": "soon"},
+    "kubernetes_role": {"token_ttl": "soon"},
+    "approle_role": {"secret_id_num_uses": "many"},
+    "kv2_config": {"max_versions": "many"},
+    "kubernetes_auth_config": {"disable_local_ca_jwt": "perhaps"},
+    "audit": {"options": "text"},
+    "kv2_secret": {"data": "text"},
+    "database_role": {"credential_config": "text"},
+}
 SECRETS = ("canary-reviewer-jwt", "canary-kv", "canary-kv-2")
 
 
@@ -197,6 +210,7 @@ def test_life(name, call, dev):
 
     log.start()
     assert call(main, **missing)["failed"] and not log.writes()
+    assert call(main, **{**params, **WRONG_TYPES[name]})["failed"] and not log.writes()
 
     planned = run(check=True, **params)
     assert planned["changed"] and not log.writes()
