@@ -485,3 +485,12 @@ def test_the_platforms_order(run_module, raft, authority, kubernetes, mariadb, t
     for secret in (stored["root_token"], *stored["keys_base64"], "canary-app-key", mariadb.first_password):
         assert secret not in told and secret not in audit.text()
     assert [len({forward[1] for forward in kubernetes.forwards})] == [3]
+
+    # a snapshot leaves and comes back through a forward to the active server
+    active = next(peer for peer, node in zip(peers, raft) if node.request("GET", "sys/leader").json()["is_self"])
+    there = {"url": active, "token": session["token"], "path": str(tmp_path / "vault.snap")}
+    assert run(vault_raft_snapshot, **there)["snapshot"]["size"] == (tmp_path / "vault.snap").stat().st_size
+    name = raft[0].request("GET", "sys/seal-status").json()["cluster_name"]
+    restored = run(vault_raft_snapshot, **there, state="restored", confirm_cluster=name)
+    assert restored["changed"] and not restored["sealed"]
+    assert not run(vault_policy, url=active, token=session["token"], **steps[5][1])["changed"]
