@@ -94,6 +94,17 @@ class PublicKey:
         return True
 
 
+def stranger() -> Callable[[bytes], bytes]:
+    """Return what signs with a new key that nobody else has, as the key of a stranger would.
+
+    :raises SignatureError: cryptography is missing.
+    """
+    if CRYPTOGRAPHY_ERROR:
+        raise SignatureError(f"The Python package cryptography is missing on this host: {CRYPTOGRAPHY_ERROR}")
+    key = ec.generate_private_key(ec.SECP256R1())
+    return lambda content: key.sign(content, ec.ECDSA(hashes.SHA256()))
+
+
 def payload(name: str, digest: str) -> bytes:
     """Return what is signed to sign an image.
 

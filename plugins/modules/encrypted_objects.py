@@ -73,7 +73,7 @@ rewritten:
   description: How many objects were written, or would be.
   returned: success
   type: int
-keys:
+values_by_key:
   description: How many values each key has encrypted in the whole of etcd.
   returned: success
   type: dict
@@ -111,7 +111,7 @@ def ensure(storage: Storage, key: str, check_mode: bool) -> dict[str, Any]:
     return {
         "changed": bool(stale),
         "rewritten": done,
-        "keys": after,
+        "values_by_key": after,
         "diff": {
             "before": _lines(before),
             "after": f"{stale} to be written\n" if check_mode and stale else _lines(after),

@@ -67,7 +67,7 @@ extends_documentation_fragment:
   - onprem.platform.attributes.info
 attributes:
   check_mode:
-    support: none
+    support: full
     details:
       - Nothing is tried in check mode.
 notes:

@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from ..module_utils._oci import Layout, OciError, canonical_json, sha256_digest
 from ..module_utils._signature import (
     ATTESTATION_SUFFIX,
@@ -30,6 +27,7 @@ from ..module_utils._signature import (
     read,
     signature_manifest,
     statement,
+    stranger,
     tag_of,
 )
 from ._bundle_common import Report, write_atomically
@@ -123,11 +121,7 @@ class AdmissionImages:
         )
         signatures.fill(create_key=False, names=[f"{REPOSITORY}:{variant}" for variant in (COMPLETE, NEXT)])
         digests = {entry["tag"]: entry["digest"] for entry in entries}
-        stranger = ec.generate_private_key(ec.SECP256R1())
-
-        def foreign(content: bytes) -> bytes:
-            return stranger.sign(content, ec.ECDSA(hashes.SHA256()))
-
+        foreign = stranger()
         self._sign(digests[OTHER_KEY], foreign)
         self._attest(digests[OTHER_KEY], foreign, {"spdxVersion": "SPDX-2.3"})
         self._sign(digests[UNATTESTED], self.cosign.sign)

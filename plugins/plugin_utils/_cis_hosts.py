@@ -395,7 +395,12 @@ class Host:
                 identifier, title, good(text), f"{path}: {text}", f"Correct {path} in its configuration.", manual
             )
 
-        false, true = (lambda v: v == "false"), (lambda v: v == "true")
+        def false(value: str) -> bool:
+            return value == "false"
+
+        def true(value: str) -> bool:
+            return value == "true"
+
         anonymous, webhook = "authentication.anonymous.enabled", "authorization.mode"
         check("4.2.1", "Only who has a name is served", "anonymous-auth", anonymous, false, False, False)
         check(

@@ -71,9 +71,7 @@ def build(work: Path) -> dict[str, dict[str, int]]:
         sizes[compression] = {}
         for name, (assembler, recipe) in recipes.items():
             print(f"building {name} ({compression})", flush=True)
-            assembler.build(
-                {**recipe, "compression": compression}, lambda wanted: Path(wanted), layout, work, reference=f"{name}:1"
-            )
+            assembler.build({**recipe, "compression": compression}, Path, layout, work, reference=f"{name}:1")
             sizes[compression][name] = compressed(layout, f"{name}:1")
     return sizes
 

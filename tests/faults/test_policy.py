@@ -15,7 +15,12 @@ from contextlib import contextmanager
 from xml.etree import ElementTree
 
 from ansible_collections.onprem.platform.plugins.module_utils._pod_security import strict_pod
-from ansible_collections.onprem.platform.tests.faults.observability_lab import Observability, eventually
+from ansible_collections.onprem.platform.tests.faults.observability_lab import (
+    Observability,
+    eventually,
+    now,
+    seconds,
+)
 from ansible_collections.onprem.platform.tests.faults.platform_lab import PlatformLab
 
 CONTROLLER = ("-n", "cosign-system")
@@ -57,6 +62,12 @@ def asking(lab: PlatformLab, image: str) -> Iterator[list[tuple[float, float, st
         thread.join()
 
 
+def suspend(lab: PlatformLab, name: str, suspended: bool) -> None:
+    """Keep Flux from applying a Kustomization, or let it go on."""
+    change = json.dumps({"spec": {"suspend": suspended}})
+    lab.kubectl("patch", f"kustomization/{name}", "-n", "flux-system", "--type=merge", "-p", change)
+
+
 def ready(lab: PlatformLab) -> int:
     """Return how many replicas of the controller are available."""
     status = lab.objects(*DEPLOYMENT)[0]["status"]
@@ -93,9 +104,10 @@ def test_one_replica_killed(observability: Observability) -> None:
 def test_all_replicas_away(observability: Observability) -> None:
     lab = observability.lab
     image = signed_image(lab)
-    kustomization = ("kustomization/policy", "-n", "flux-system", "--type=merge", "-p")
-    lab.kubectl("patch", *kustomization, json.dumps({"spec": {"suspend": True}}))
     try:
+        # The outer one first: it would let the inner one go on.
+        for name in ("platform", "policy"):
+            suspend(lab, name, True)
         lab.kubectl("scale", "deployment/webhook", *CONTROLLER, "--replicas=0")
         eventually(lambda: not lab.objects("pods", *CONTROLLER, "-l", "role=webhook"), "no replica", 120)
         # Chosen namespaces refuse, for this reason; all others, the controller's own among them, go on.
@@ -105,13 +117,14 @@ def test_all_replicas_away(observability: Observability) -> None:
             assert "failed calling webhook" not in refusal, (namespace, refusal)
         # What runs goes on; what ends has to wait.
         running = {pod["metadata"]["name"] for pod in lab.objects("pods", *SELECTOR)}
-        lost = sorted(running)[0]
-        lab.kubectl("delete", "pod", lost, "-n", APPLICATION, "--wait=true")
+        deleted = now()
+        lab.kubectl("delete", "pod", sorted(running)[0], "-n", APPLICATION, "--wait=true")
         reason = eventually(
             lambda: [
                 event["message"]
                 for event in lab.objects("events", "-n", APPLICATION, "--field-selector=reason=FailedCreate")
                 if "failed calling webhook" in event["message"]
+                and seconds(event["lastTimestamp"]) >= int(seconds(deleted))
             ],
             "the ReplicaSet says why it makes no pod",
             60,
@@ -120,10 +133,12 @@ def test_all_replicas_away(observability: Observability) -> None:
         pods = lab.objects("pods", *SELECTOR)
         assert pods and {pod["metadata"]["name"] for pod in pods} < running
     finally:
-        lab.kubectl("patch", *kustomization, json.dumps({"spec": {"suspend": False}}))
+        for name in ("policy", "platform"):
+            suspend(lab, name, False)
     # Flux undoes the scaling, nothing that it needs asks the controller, and the lost pod is replaced by itself.
     start = time.monotonic()
-    lab.kubectl("annotate", "--overwrite", *kustomization[:3], f"reconcile.fluxcd.io/requestedAt={time.time()}")
+    asked = f"reconcile.fluxcd.io/requestedAt={time.time()}"
+    lab.kubectl("annotate", "--overwrite", "kustomization/policy", "-n", "flux-system", asked)
     eventually(lambda: ready(lab) == 2, "two replicas by Flux", 240)
     healed = time.monotonic()
     eventually(lambda: ask(lab, APPLICATION, image) == "", "admission answers", 120)

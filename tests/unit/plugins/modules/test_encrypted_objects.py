@@ -86,9 +86,9 @@ def test_objects_are_written_once_and_again_nothing_is() -> None:
     cluster.stored["/registry/configmaps/ns/plain"] = value(encryption.PLAIN)
     checked = ensure(cluster, check=True)
     assert (checked["changed"], checked["rewritten"], cluster.puts) == (True, 450, [])
-    assert checked["keys"] == {OLD: 450, NEW: 1}
+    assert checked["values_by_key"] == {OLD: 450, NEW: 1}
     done = ensure(cluster)
-    assert (done["changed"], done["rewritten"], done["keys"]) == (True, 450, {NEW: 451})
+    assert (done["changed"], done["rewritten"], done["values_by_key"]) == (True, 450, {NEW: 451})
     assert len(cluster.puts) == 450
     again = ensure(cluster)
     assert (again["changed"], again["rewritten"]) == (False, 0)
@@ -202,7 +202,11 @@ def test_a_server_that_is_not_ready_or_away_is_not_taken_for_loaded() -> None:
     with pytest.raises(ApiError, match="refused"):
         encryption.wait_until_loaded(away, "1" * 64, 0)
     ticks = iter([away, away, lambda: Server("1" * 64)])
-    assert encryption.wait_until_loaded(lambda: next(ticks)(), "1" * 64, 5, pause=0) == "1" * 64
+
+    def ask() -> Server:
+        return next(ticks)()
+
+    assert encryption.wait_until_loaded(ask, "1" * 64, 5, pause=0) == "1" * 64
 
 
 def test_file_and_addresses(tmp_path: Path) -> None:

@@ -81,8 +81,9 @@ def write(path: Path, content: Any) -> str:
     [("1.0~rc1", "1.0"), ("1.9-1", "1.10-1"), ("9", "1:1"), ("3.5.1-1", "3.5.1-1+deb13u1"), ("1.2-3+b1", "1.2-3.1")],
 )
 def test_versions_are_compared_as_dpkg_does(version: str, other: str) -> None:
-    assert older(version, other)
-    assert not older(other, version) and not older(version, version)
+    newest = other
+    assert older(version, newest)
+    assert not older(newest, version) and not older(version, version)
 
 
 def test_what_is_no_version_is_told() -> None:
