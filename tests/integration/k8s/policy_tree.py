@@ -28,6 +28,7 @@ PLAYBOOK = """
   tasks:
     - {when: false, import_role: {name: onprem.platform.gitops}}
     - {when: false, import_role: {name: onprem.platform.policy}}
+    - {when: false, import_role: {name: onprem.platform.observability}}
     - ansible.builtin.copy:
         content: "{{ lookup('onprem.platform.tree', repository ~ '/roles/policy/templates/tree') | to_json }}"
         dest: "{{ output }}"

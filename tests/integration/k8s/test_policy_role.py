@@ -85,6 +85,8 @@ def test_what_heals_the_cluster_never_waits_for_the_webhook(tree: tuple[Path, bo
     assert names["operator"] == "NotIn"
     assert {"kube-system", "cosign-system", "flux-system", "local-path-storage"} <= set(names["values"])
     assert ("legacy" in names["values"]) == online
+    condition = "request.operation != 'UPDATE' || object.spec != oldObject.spec"
+    assert [item["expression"] for item in webhook["matchConditions"]] == [condition]
     assert own == {"key": "webhooks.knative.dev/exclude", "operator": "DoesNotExist"}
 
 
@@ -97,12 +99,11 @@ def test_no_rule_is_wider_than_it_must_be(documents: list[dict[str, Any]]) -> No
 
 def test_network(tree: tuple[Path, bool], find: Find, documents: list[dict[str, Any]]) -> None:
     names = {item["metadata"]["name"] for item in documents if item["kind"] == "NetworkPolicy"}
-    assert names == {"default-deny", "allow-webhook"}
-    spec = find("NetworkPolicy", "allow-webhook")["spec"]
+    assert names == {"default-deny", "allow-policy-webhook"}
+    spec = find("NetworkPolicy", "allow-policy-webhook")["spec"]
     planes = [{"ipBlock": {"cidr": "192.0.2.11/32"}}, {"ipBlock": {"cidr": "192.0.2.12/32"}}]
     own = {"ipBlock": {"cidr": "10.244.0.0/16"}}
-    for sender in ([own], planes):
-        assert {"from": sender, "ports": [{"port": 8443, "protocol": "TCP"}]} in spec["ingress"]
+    assert {"from": [*planes, own], "ports": [{"port": 8443, "protocol": "TCP"}]} in spec["ingress"]
     assert spec["egress"][0]["to"] == planes
     assert [port["port"] for port in spec["egress"][0]["ports"]] == [5000, 6443]
     outside = [rule for rule in spec["egress"] if {"ipBlock": {"cidr": "203.0.113.0/24"}} in rule["to"]]
