@@ -22,6 +22,7 @@ ORDER = (
     "test_alerts",
     "test_logs",
     "test_policy",
+    "test_network",
 )
 
 
