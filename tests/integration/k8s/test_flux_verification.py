@@ -161,7 +161,11 @@ def test_flux_takes_only_what_is_signed(
     }
     kind = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "OCIRepository"}
     api_server.call("POST", SOURCES, {**kind, "metadata": {"name": "tree"}, "spec": spec})
-    good = wait(api_server, path, source_controller, lambda live: verified(live) == "True")
+
+    def taken(live: dict[str, Any]) -> bool:
+        return verified(live) == "True" and "artifact" in live["status"]
+
+    good = wait(api_server, path, source_controller, taken)
     kept = good["status"]["artifact"]["revision"]
     assert first["digest"] in kept
     for bad in (unsigned, foreign):

@@ -24,7 +24,6 @@ OUTSIDE = "198.51.100.2"  # RFC 5737; a name space on this host plays the intern
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="machines need root"),
-    pytest.mark.xdist_group("lab"),  # like all tests that make machines: podman's networks are one per host
 ]
 
 

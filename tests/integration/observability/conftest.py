@@ -34,6 +34,7 @@ ROLES = """
 - {when: false, import_role: {name: onprem.platform.vault, tasks_from: bootstrap.yml}}
 - {when: false, import_role: {name: onprem.platform.application, tasks_from: release.yml}}
 - {when: false, import_role: {name: onprem.platform.storage}}
+- {when: false, import_role: {name: onprem.platform.policy, tasks_from: bootstrap.yml}}
 - {when: false, import_role: {name: onprem.platform.gitops}}
 - {when: false, import_role: {name: onprem.platform.observability, tasks_from: settings.yml}}
 """

@@ -181,11 +181,14 @@ def test_alertmanagers_know_and_reach_each_other(stacks: dict[str, Stack], name:
     count = REPLICAS[name][1]
     expected = [f"--cluster.peer=alertmanager-platform-{number}.alertmanager-operated:9094" for number in range(count)]
     assert peers == expected
-    (policy,) = (item["spec"] for item in stack.kind("NetworkPolicy") if item["metadata"]["name"] == "alertmanager")
+    policies = {item["metadata"]["name"]: item["spec"] for item in stack.kind("NetworkPolicy")}
+    policy = policies["allow-alertmanager"]
     assert policy["podSelector"]["matchLabels"].items() <= labels(alertmanager).items()
     ports = [{"protocol": "TCP", "port": 9094}, {"protocol": "UDP", "port": 9094}]
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}
+    peer = {"namespaceSelector": namespace, "podSelector": policy["podSelector"]}
     for direction, key in (("ingress", "from"), ("egress", "to")):
-        assert {key: [{"podSelector": policy["podSelector"]}], "ports": ports} in policy[direction]
+        assert {key: [peer], "ports": ports} in policy[direction]
 
 
 @pytest.mark.parametrize("name", SIZES)

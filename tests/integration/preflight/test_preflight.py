@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(os.geteuid() != 0, reason="machines need root"),
-    pytest.mark.xdist_group("lab"),
 ]
 
 

@@ -17,7 +17,6 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
-pytestmark = pytest.mark.xdist_group("lab")
 
 PLAYBOOK = """
 - name: Lock
