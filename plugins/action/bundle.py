@@ -34,7 +34,7 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
     """Fill or verify a bundle directory."""
 
     TRANSFERS_FILES = False

@@ -18,7 +18,7 @@ COLLECTION = Path(__file__).resolve().parents[2]
 ARGUMENTS = {"directory": {"type": "path"}, "mirrors": {"type": "dict"}}
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
     """Pin the present versions of the bundle's Debian packages."""
 
     TRANSFERS_FILES = False

@@ -41,7 +41,7 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
     """Sign a bundle."""
 
     TRANSFERS_FILES = False

@@ -58,7 +58,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
     """Sign artifacts in registries."""
 
     TRANSFERS_FILES = False

@@ -23,7 +23,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils import _run_lock
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
     """Action ``run_lock``."""
 
     _supports_check_mode = True

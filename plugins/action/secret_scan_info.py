@@ -33,7 +33,7 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
     """Search for secrets where none may be."""
 
     TRANSFERS_FILES = False

@@ -115,7 +115,7 @@ from ..plugin_utils._bundle_common import BundleError
 from ..plugin_utils._bundle_index import DIRECTORIES, Entry, Index, MissingEntryError
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core has no types
     """Entries of the bundle."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Entry]:

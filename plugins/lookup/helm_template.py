@@ -68,7 +68,7 @@ from ansible.plugins.lookup import LookupBase
 from ..plugin_utils._command import plain, yaml_documents
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core has no types
     """Lookup ``helm_template``."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:

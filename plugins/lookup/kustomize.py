@@ -54,7 +54,7 @@ from ansible.plugins.lookup import LookupBase
 from ..plugin_utils._command import plain, yaml_documents
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core has no types
     """Lookup ``kustomize``."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:

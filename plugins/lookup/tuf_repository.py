@@ -63,7 +63,7 @@ from ..module_utils._oci import OciError, archive, directory_files
 LIMIT = 1_000_000
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core has no types
     """Lookup ``tuf_repository``."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, str]]:

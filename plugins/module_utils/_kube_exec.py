@@ -22,7 +22,7 @@ from ._kube_portforward import open_channel
 try:
     import websocket
 except ImportError:
-    websocket = None  # type: ignore[assignment]
+    websocket = None  # type: ignore[assignment] # the name of a module stands for its absence
 
 _INPUT, _OUTPUT, _ERRORS, _STATUS = range(4)
 

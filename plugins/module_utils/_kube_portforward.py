@@ -23,7 +23,7 @@ from ._kube_errors import KubeConfigError, KubeConnectionError, error_from_statu
 try:
     import websocket
 except ImportError:
-    websocket = None  # type: ignore[assignment]
+    websocket = None  # type: ignore[assignment] # the name of a module stands for its absence
 
 _DATA = 0
 _CHUNK = 65536

@@ -22,9 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PODMAN = ("podman", "--runtime", "/usr/sbin/runc", "--network-backend", "netavark")
 OUTSIDE = "198.51.100.2"  # RFC 5737; a name space on this host plays the internet
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="machines need root"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machines need root")
 
 
 def tool(*arguments: str, check: bool = True) -> str:

@@ -17,10 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(os.geteuid() != 0, reason="machines need root"),
-]
+pytestmark = [pytest.mark.long, pytest.mark.skipif(os.geteuid() != 0, reason="machines need root")]
 
 
 class Lab:

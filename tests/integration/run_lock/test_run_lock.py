@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-
-
 PLAYBOOK = """
 - name: Lock
   hosts: cp1
