@@ -123,14 +123,20 @@ class Controller:
         for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
             self.api.call("DELETE", f"{WEBHOOKS}/{kind}")
         # In the version that is stored, so that nobody has to convert; nobody is left to finalise either.
-        path = "/apis/policy.sigstore.dev/v1alpha1/clusterimagepolicies"
-        for item in self.api.call("GET", path)["items"]:
-            change = {"metadata": {"finalizers": None}}
-            self.api.call("PATCH", f"{path}/{item['metadata']['name']}", change, "application/merge-patch+json")
-        for item in self.documents:
-            if item["kind"] == "CustomResourceDefinition":
-                path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-                self.api.call("DELETE", f"{path}/{item['metadata']['name']}")
+        for kind in ("clusterimagepolicies", "trustroots"):
+            path = f"/apis/policy.sigstore.dev/v1alpha1/{kind}"
+            for item in self.api.call("GET", path)["items"]:
+                change = {"metadata": {"finalizers": None}}
+                self.api.call("PATCH", f"{path}/{item['metadata']['name']}", change, "application/merge-patch+json")
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        definitions = [item for item in self.documents if item["kind"] == "CustomResourceDefinition"]
+        for item in definitions:
+            self.api.call("DELETE", f"{path}/{item['metadata']['name']}")
+        names = {item["metadata"]["name"] for item in definitions}
+        deadline = time.monotonic() + 60
+        while names & {item["metadata"]["name"] for item in self.api.call("GET", path)["items"]}:
+            assert time.monotonic() < deadline, "the definitions are still being deleted"
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
