@@ -127,7 +127,10 @@ molecule: venv ## The six-node scenario
 	@scripts/stage molecule molecule test
 
 .PHONY: benchmark
-benchmark: venv ## Figures of docs/performance.md: site.yml beside a bare script (15 minutes, own machines)
+benchmark: benchmark-site benchmark-vault benchmark-images ## All figures of the documentation, one benchmark after the other
+
+.PHONY: benchmark-site
+benchmark-site: venv ## Figures of docs/performance.md: site.yml beside a bare script (15 minutes, own machines)
 	$(BIN)/python tests/benchmarks/benchmark.py
 
 .PHONY: benchmark-vault
