@@ -132,6 +132,14 @@ def encoded(body: bytes, payload_type: str = IN_TOTO) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(payload_type), payload_type.encode(), len(body), body)
 
 
+def envelope(body: bytes, signature: bytes) -> bytes:
+    """Return a statement with its signature (DSSE)."""
+    signatures = [{"keyid": "", "sig": base64.b64encode(signature).decode()}]
+    return canonical_json(
+        {"payloadType": IN_TOTO, "payload": base64.b64encode(body).decode(), "signatures": signatures}
+    )
+
+
 def signature_manifest(content: bytes, signature: bytes) -> Manifest:
     """Return the manifest for the tag ``.sig`` with one signature."""
     return _manifest([(content, SIMPLE_SIGNING, {_SIGNATURE: base64.b64encode(signature).decode()})])
@@ -141,10 +149,8 @@ def attestation_manifest(signed: list[tuple[bytes, bytes]]) -> Manifest:
     """Return the manifest for the tag ``.att``; ``signed`` has statements with their signatures."""
     layers = []
     for body, signature in signed:
-        signatures = [{"keyid": "", "sig": base64.b64encode(signature).decode()}]
-        envelope = {"payloadType": IN_TOTO, "payload": base64.b64encode(body).decode(), "signatures": signatures}
         annotations = {_SIGNATURE: "", _PREDICATE_TYPE: json.loads(body)["predicateType"]}
-        layers.append((canonical_json(envelope), ENVELOPE, annotations))
+        layers.append((envelope(body, signature), ENVELOPE, annotations))
     return _manifest(layers)
 
 
@@ -226,18 +232,21 @@ def attestations(manifest: Mapping[str, Any], fetch: Fetch, digest: str, keys: l
     found = []
     for layer in manifest.get("layers") or []:
         if layer.get("mediaType") == ENVELOPE:
-            found.append(_attestation(layer, fetch(layer["digest"]), digest, keys))
+            found.append(attestation(fetch(layer["digest"]), digest, keys, layer.get("annotations") or {}))
     return found
 
 
-def _attestation(layer: Mapping[str, Any], content: bytes, digest: str, keys: list[PublicKey]) -> Finding:
-    annotations = layer.get("annotations") or {}
+def attestation(content: bytes, digest: str, keys: list[PublicKey], annotations: Mapping[str, str]) -> Finding:
+    """Return what one envelope says, and who of the keys has signed it for what has the ``digest``.
+
+    :param annotations: of the layer that the envelope is; empty for a file.
+    """
     named = str(annotations.get(_PREDICATE_TYPE, ""))
     try:
-        envelope = json.loads(content)
-        kind = envelope["payloadType"]
-        body = base64.b64decode(envelope["payload"])
-        made = [str(item["sig"]) for item in envelope["signatures"]]
+        outer = json.loads(content)
+        kind = outer["payloadType"]
+        body = base64.b64decode(outer["payload"])
+        made = [str(item["sig"]) for item in outer["signatures"]]
         stated = json.loads(body)
         # What is signed counts; the annotation is anybody's.
         predicate_type, predicate = str(stated["predicateType"]), stated.get("predicate")

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bundle_signature
-short_description: Sign the images of a bundle and attest what is in them
+short_description: Sign the images and charts of a bundle and attest what is in them
 version_added: 0.1.0
 description:
-  - Signs every image of a bundle with a key of cosign, and attests a bill of materials (SPDX 2.3) and the provenance
-    (SLSA 1.0) of each. The bundle's index and its charts are signed as well, and a bill of materials of the whole
+  - Signs every image and every chart of a bundle with a key of cosign, and attests a bill of materials (SPDX 2.3) and
+    the provenance (SLSA 1.0) of each. The bundle's index is signed as well, and a bill of materials of the whole
     bundle.
-  - The bill of materials of an image is read from its layers, the Debian packages and the modules of Go programs.
+  - The bill of materials of an image is read from its layers, the Debian packages and the modules of Go programs; that
+    of a chart lists its files and the images that its values name.
+  - A chart that is not what the bundle's index says is not signed; the module fails.
   - The signatures are kept in a directory beside the bundle. Its image layout C(oci) is copied to registries with
     M(onprem.platform.oci_image), so that all replicas have the same ones. No registry and no network is needed to
     sign, and no private key where the platform is installed.
@@ -58,7 +60,7 @@ options:
     type: str
     required: true
   names:
-    description: Only these images, by name or V(repository:tag). Without it all, and the index.
+    description: Only these images, by name or V(repository:tag). Without it all, charts and the index.
     type: list
     elements: str
     default: []
@@ -84,7 +86,7 @@ attributes:
     description: Reports what would be signed, and signs nothing.
     support: full
   diff_mode:
-    description: Lists what is added to which image.
+    description: Lists what is added to which image, chart or file.
     support: full
   idempotent:
     description: What the key has signed already is verified and left alone.

@@ -166,6 +166,14 @@ class Lock:
                 return component, found
         return None
 
+    def checksum(self, component: Component) -> str:
+        """Return the checksum of a component's module as go.sum writes it; empty when nothing pins it."""
+        if component.copy_sum:
+            return component.copy_sum
+        start = f"{component.module} {component.version} "
+        lines = (self.sources / component.name / "go.sum").read_text(encoding="utf-8").splitlines()
+        return next((line.removeprefix(start) for line in lines if line.startswith(start)), "")
+
 
 def load_lock(path: Path) -> Lock:
     """Read and check a lock file.

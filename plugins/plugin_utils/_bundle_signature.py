@@ -7,6 +7,8 @@ Layout of the directory::
     oci/                 an OCI image layout with the tags sha256-<digest>.sig and .att of every image, to be copied
                          to registries as images are: so all replicas have the same ones
     charts/*.tgz.sig     signatures of the bundle's charts, which are files
+    charts/*.tgz.spdx.intoto.json, charts/*.tgz.provenance.intoto.json
+                         their bills of materials and provenance, signed (DSSE)
     index.json.sig       signature of the bundle's index.json, which has the checksum of everything else
     bundle.spdx.json     bill of materials of the whole bundle, and its signature
     bundle.spdx.json.sig
@@ -14,7 +16,6 @@ Layout of the directory::
 
 from __future__ import annotations
 
-import base64
 import datetime
 import os
 from collections.abc import Mapping, Sequence
@@ -41,13 +42,24 @@ from ..module_utils._signature import (
     statement,
     tag_of,
 )
+from ._archive_contents import archive_contents
 from ._bundle_common import BundleError, Report, file_digest, write_atomically
 from ._bundle_debian import DebianPackages
 from ._bundle_index import Entry, Index
 from ._bundle_lock import Lock
-from ._bundle_statements import bundle_sbom, image_sbom, lacks_commit, made_by_this_tool, provenance
+from ._bundle_statements import (
+    bundle_sbom,
+    chart_materials,
+    chart_sbom,
+    image_materials,
+    image_sbom,
+    lacks_commit,
+    made_by_this_tool,
+    provenance,
+)
 from ._cosign import Cosign
-from ._image_contents import contents
+from ._file_signature import FileSignatures
+from ._image_contents import GoModule, contents
 from ._oci_layout import OciLayout
 
 SIGNATURE = "signature"
@@ -85,6 +97,7 @@ class BundleSignatures:
         """
         self.index, self.lock, self.directory, self.cosign = Index(bundle), lock, directory, cosign
         self.registry, self.origin, self.report = registry, origin, report
+        self.files = FileSignatures(directory, cosign)
         if not self.index.entries:
             raise BundleError(f"There is no bundle in {bundle}. Fill it with onprem.platform.bundle.")
 
@@ -172,9 +185,7 @@ class BundleSignatures:
         if key is None:
             return [SIGNATURE, *_ATTESTED.values()]
         found = self._vouched(entry, key)
-        types = {item.predicate_type for item in found.attestations}
-        lacking = [text for predicate_type, text in _ATTESTED.items() if predicate_type not in types]
-        return lacking if found.signatures else [SIGNATURE, *lacking]
+        return _missing(bool(found.signatures), {item.predicate_type for item in found.attestations})
 
     def _sign(self, entry: Entry, lacking: list[str], key: PublicKey | None, layout: OciLayout) -> None:
         name = f"{self.registry}/{entry['repository']}"
@@ -191,8 +202,17 @@ class BundleSignatures:
 
     def _predicates(self, entry: Entry) -> dict[str, dict[str, object]]:
         found = contents(Layout(self.index.path(entry)), _name(entry))
-        address = next((a.address for a in self.lock.artefacts if a.identity == entry["artefact"]), "")
-        settings = {
+        materials = image_materials(entry, found, self._debian_sums, self._address(entry))
+        return {
+            SPDX: image_sbom(entry, found, _now()),
+            PROVENANCE: provenance(entry, materials, self._settings()),
+        }
+
+    def _address(self, entry: Entry) -> str:
+        return next((item.address for item in self.lock.artefacts if item.identity == entry["artefact"]), "")
+
+    def _settings(self) -> dict[str, str]:
+        return {
             "builder": self.origin.builder,
             "commit": self.origin.commit,
             "go": self.index.go_version,
@@ -200,8 +220,6 @@ class BundleSignatures:
             "lock": self.origin.lock,
             "finished": _now(),
         }
-        made = provenance(entry, found, self._debian_sums, f"{address}@{entry['digest']}", settings)
-        return {SPDX: image_sbom(entry, found, _now()), PROVENANCE: made}
 
     @cached_property
     def _debian_sums(self) -> Mapping[tuple[str, str], str]:
@@ -209,54 +227,76 @@ class BundleSignatures:
         packages = (package for selection in debian.pinned() for package in debian.packages(selection))
         return {(package.name, package.version): package.sha256 for package in packages}
 
+    # --- charts, which are files -------------------------------------------------------------------------------------
+    def _charts(self) -> list[Entry]:
+        return [entry for entry in self.index.entries if entry["kind"] == "chart"]
+
+    def _compare_charts(self, key: PublicKey | None) -> list[Signed]:
+        compared = []
+        for entry in self._charts():
+            name, path, digest = entry["path"], self.index.path(entry), f"sha256:{entry['sha256']}"
+            if not path.is_file() or f"sha256:{file_digest(path)}" != digest:
+                # Nobody vouches for what the bundle was not made with.
+                raise BundleError(f"{path} is not what the bundle's index says. Make the bundle again.")
+            attested = {
+                predicate_type
+                for predicate_type, predicate in self.files.attested(name, digest, key).items()
+                if self._is_as_made(predicate)
+            }
+            compared.append(Signed(name, digest, _missing(self.files.signed(name, path, key), attested)))
+        return compared
+
+    def _sign_chart(self, entry: Entry, lacking: list[str]) -> None:
+        name, content = entry["path"], self.index.path(entry).read_bytes()
+        if SIGNATURE in lacking:
+            self.files.sign(name, content)
+        if _ATTESTED[SPDX] in lacking:
+            self.files.attest(name, content, SPDX, chart_sbom(entry, archive_contents(content), _now()))
+        if _ATTESTED[PROVENANCE] in lacking:
+            materials = chart_materials(entry, self._module(entry), self._address(entry))
+            self.files.attest(name, content, PROVENANCE, provenance(entry, materials, self._settings()))
+        if lacking:
+            self.report(f"signed {name}: {', '.join(lacking)}")
+
+    def _module(self, entry: Entry) -> GoModule | None:
+        """Return the module that a chart is a directory of; None for one that nothing here has."""
+        artefact = next((item for item in self.lock.artefacts if item.identity == entry["artefact"]), None)
+        found = self.lock.find(str(artefact.source.get("item"))) if artefact else None
+        if found is None:
+            return None
+        component, _item = found
+        return GoModule(component.module, component.version, self.lock.checksum(component))
+
     # --- the whole bundle --------------------------------------------------------------------------------------------
     def _compare_files(self, key: PublicKey | None) -> list[Signed]:
         digest = f"sha256:{file_digest(self.index.directory / 'index.json')}"
-        lacking = [] if self._has_signature("index.json", self.index.directory / "index.json", key) else [SIGNATURE]
+        signed = self.files.signed("index.json", self.index.directory / "index.json", key)
         sbom = self.directory / "bundle.spdx.json"
-        good = self._has_signature(sbom.name, sbom, key) and digest[7:] in sbom.read_text(encoding="utf-8")
+        good = self.files.signed(sbom.name, sbom, key) and digest[7:] in sbom.read_text(encoding="utf-8")
         return [
             *self._compare_charts(key),
-            Signed("index.json", digest, lacking),
+            Signed("index.json", digest, [] if signed else [SIGNATURE]),
             Signed("bundle", digest, [] if good else [_ATTESTED[SPDX]]),
         ]
-
-    def _compare_charts(self, key: PublicKey | None) -> list[Signed]:
-        charts = [entry for entry in self.index.entries if entry["kind"] == "chart"]
-        return [
-            Signed(
-                entry["path"],
-                f"sha256:{entry['sha256']}",
-                [] if self._has_signature(entry["path"], self.index.path(entry), key) else [SIGNATURE],
-            )
-            for entry in charts
-        ]
-
-    def _has_signature(self, name: str, path: Path, key: PublicKey | None) -> bool:
-        try:
-            signature = base64.b64decode((self.directory / f"{name}.sig").read_text(encoding="ascii"))
-            return key is not None and key.verifies(signature, path.read_bytes())
-        except (OSError, ValueError):
-            return False
 
     def _sign_files(self, key: PublicKey | None) -> list[Signed]:
         state = self._compare_files(key)
         *charts, index, sbom = state
-        for chart in charts:
-            if chart.added:
-                self._write_signature(chart.name, (self.index.directory / chart.name).read_bytes())
+        for entry, chart in zip(self._charts(), charts, strict=True):
+            self._sign_chart(entry, chart.added)
+        self.files.keep_only("charts", [chart.name for chart in charts])
         if sbom.added:
             content = canonical_json(bundle_sbom(self.index.entries, _now(), index.digest[7:]))
             write_atomically(self.directory / "bundle.spdx.json", content.decode())
-            self._write_signature("bundle.spdx.json", content)
+            self.files.sign("bundle.spdx.json", content)
         if index.added:
-            self._write_signature("index.json", (self.index.directory / "index.json").read_bytes())
+            self.files.sign("index.json", (self.index.directory / "index.json").read_bytes())
         return state
 
-    def _write_signature(self, name: str, content: bytes) -> None:
-        path = self.directory / f"{name}.sig"
-        path.parent.mkdir(exist_ok=True, mode=0o700)
-        write_atomically(path, base64.b64encode(self.cosign.sign(content)).decode() + "\n")
+
+def _missing(signed: bool, attested: set[str]) -> list[str]:
+    lacking = [text for predicate_type, text in _ATTESTED.items() if predicate_type not in attested]
+    return lacking if signed else [SIGNATURE, *lacking]
 
 
 def _name(entry: Entry) -> str:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, onprem.platform contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is attested about the bundle: bills of materials (SPDX 2.3) and provenance (SLSA 1.0).
+"""What is attested about the bundle and what is pushed beside it: bills of materials (SPDX 2.3), provenance (SLSA 1.0).
 
 Sources: https://spdx.github.io/spdx-spec/v2.3/, https://slsa.dev/spec/v1.0/provenance,
 https://github.com/package-url/purl-spec.
@@ -9,16 +9,19 @@ https://github.com/package-url/purl-spec.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ._archive_contents import Archive, NamedImage
 from ._bundle_index import Entry
 from ._image_contents import Contents, DebianPackage, GoModule
 
 PROJECT = "https://github.com/onprem-platform/onprem.platform"
 BUILD_TYPE = f"{PROJECT}/blob/main/docs/signatures.md#provenance-1"
+ARTIFACT_BUILD_TYPE = f"{PROJECT}/blob/main/docs/signatures.md#provenance-of-artifacts-1"
 TOOL = "onprem.platform.bundle_signature-1"
 """Maker of the statements. Its number is raised when they change, so that existing ones are made anew."""
 _NO_ASSERTION = "NOASSERTION"
@@ -29,6 +32,7 @@ class _Document:
 
     def __init__(self, name: str, namespace: str, created: str) -> None:
         self.packages: list[dict[str, Any]] = []
+        self.files: list[dict[str, Any]] = []
         self.relationships: list[dict[str, str]] = []
         self._identifiers: set[str] = set()
         self._head = {
@@ -79,13 +83,27 @@ class _Document:
         self.packages.append(package)
         return identifier
 
+    def add_files(self, package: str, archive: Archive) -> None:
+        """Add all files of a package, which has been added last."""
+        for number, file in enumerate(archive.files):
+            identifier = f"SPDXRef-File-{number}"
+            checksums = [{"algorithm": "SHA1", "checksumValue": file.sha1}]
+            checksums.append({"algorithm": "SHA256", "checksumValue": file.sha256})
+            self.files.append({"SPDXID": identifier, "fileName": f"./{file.path}", "checksums": checksums})
+            self.relate(package, "CONTAINS", identifier)
+        # SPDX 2.3, 7.9: over the sorted SHA-1 of the files.
+        code = hashlib.sha1("".join(sorted(file.sha1 for file in archive.files)).encode(), usedforsecurity=False)
+        verification = {"packageVerificationCodeValue": code.hexdigest()}
+        self.packages[-1] |= {"filesAnalyzed": True, "packageVerificationCode": verification}
+
     def relate(self, first: str, relation: str, second: str) -> None:
         """Add a relationship."""
         self.relationships.append({"spdxElementId": first, "relationshipType": relation, "relatedSpdxElement": second})
 
     def finished(self) -> dict[str, Any]:
         """Return the document."""
-        return {**self._head, "packages": self.packages, "relationships": self.relationships}
+        files = {"files": self.files} if self.files else {}
+        return {**self._head, "packages": self.packages, **files, "relationships": self.relationships}
 
 
 def image_sbom(entry: Entry, contents: Contents, created: str) -> dict[str, Any]:
@@ -102,7 +120,7 @@ def image_sbom(entry: Entry, contents: Contents, created: str) -> dict[str, Any]
         entry["name"],
         entry["version"],
         licence=_licence(entry),
-        purl=f"pkg:oci/{entry['repository'].rpartition('/')[2]}@{quote(entry['digest'], safe='')}?tag={entry['tag']}",
+        purl=_oci_purl(NamedImage(entry["repository"].rpartition("/")[2], entry["tag"], entry["digest"])),
         sha256=digest,
         source="; ".join(entry["differs_from_upstream"]),
         purpose="CONTAINER",
@@ -130,6 +148,46 @@ def image_sbom(entry: Entry, contents: Contents, created: str) -> dict[str, Any]
     return document.finished()
 
 
+def archive_sbom(
+    name: str, version: str, digest: str, archive: Archive, created: str, licence: str = "", purl: str = ""
+) -> dict[str, Any]:
+    """Return the bill of materials of a chart or a tree of manifests: its files, and the images that they name.
+
+    :param digest: of what is attested, ``sha256:<hex>``.
+    :param purl: package URL; that of an OCI artifact when empty.
+    """
+    document = _Document(f"{name}:{version}", f"{PROJECT}/spdx/{name}/{digest.partition(':')[2]}", created)
+    whole = document.add(
+        "Archive",
+        name,
+        version,
+        licence=licence or _NO_ASSERTION,
+        purl=purl or _oci_purl(NamedImage(name, "", digest)),
+        sha256=digest.partition(":")[2],
+        purpose="ARCHIVE",
+    )
+    document.relate("SPDXRef-DOCUMENT", "DESCRIBES", whole)
+    document.add_files(whole, archive)
+    for image in archive.images:
+        identifier = document.add(
+            "Image",
+            image.name,
+            image.digest or image.tag,
+            purl=_oci_purl(image),
+            sha256=image.digest.partition(":")[2],
+            purpose="CONTAINER",
+        )
+        document.relate(whole, "DEPENDS_ON", identifier)
+    return document.finished()
+
+
+def chart_sbom(entry: Entry, archive: Archive, created: str) -> dict[str, Any]:
+    """Return the bill of materials of a chart of the bundle."""
+    purl = f"pkg:helm/{entry['name']}@{quote(entry['version'])}"
+    digest = f"sha256:{entry['sha256']}"
+    return archive_sbom(entry["name"], entry["version"], digest, archive, created, _licence(entry), purl)
+
+
 def bundle_sbom(entries: list[Entry], created: str, namespace: str) -> dict[str, Any]:
     """Return the bill of materials of a whole bundle.
 
@@ -151,43 +209,79 @@ def bundle_sbom(entries: list[Entry], created: str, namespace: str) -> dict[str,
     return document.finished()
 
 
-def provenance(
-    entry: Entry,
-    contents: Contents,
-    debian_sums: Mapping[tuple[str, str], str],
-    address: str,
-    settings: Mapping[str, str],
-) -> dict[str, Any]:
-    """Return the provenance of an image: how it was made, from what, and by whom.
+def provenance(entry: Entry, materials: list[dict[str, Any]], settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return the provenance of something in the bundle: how it was made, from what, and by whom.
 
-    :param debian_sums: (name, version) of a Debian package -> SHA-256 of its file, as pinned.
-    :param address: upstream image with digest when it was not built here.
+    :param materials: what it was made from beside lock and commit (:func:`image_materials`, :func:`chart_materials`).
     :param settings: ``builder`` (an address), ``commit`` (of this collection, may be empty), ``go``, ``platform``,
         ``lock`` (SHA-256 of the lock file) and ``finished`` (RFC 3339).
     """
-    materials: list[dict[str, Any]] = [{"name": "roles/bundle/files/lock.yml", "digest": {"sha256": settings["lock"]}}]
-    if settings["commit"]:
-        materials.append({"uri": f"git+{PROJECT}", "digest": {"gitCommit": settings["commit"]}})
+    lock = {"name": "roles/bundle/files/lock.yml", "digest": {"sha256": settings["lock"]}}
+    internal = {"recipe": entry["recipe"], "go": settings["go"], "platform": settings["platform"]}
+    return _provenance(
+        BUILD_TYPE,
+        {"artefact": entry["artefact"], "producer": entry["producer"]},
+        internal,
+        [lock, *_commit_material(PROJECT, settings["commit"]), *materials],
+        settings,
+    )
+
+
+def artifact_provenance(
+    parameters: Mapping[str, str], archive: Archive, source: str, settings: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the provenance of a chart or tree in a registry.
+
+    :param parameters: what names it: ``repository``, and ``name``, ``version``, ``appVersion`` of a chart.
+    :param source: address of the Git repository that ``commit`` is of, may be empty.
+    :param settings: ``builder``, ``commit`` (may be empty) and ``finished``, as for :func:`provenance`.
+    """
+    images = [
+        {"uri": _oci_purl(image), "digest": {"sha256": image.digest.partition(":")[2]}}
+        for image in archive.images
+        if image.digest
+    ]
+    materials = [*_commit_material(source, settings["commit"]), *images]
+    return _provenance(ARTIFACT_BUILD_TYPE, parameters, {}, materials, settings)
+
+
+def image_materials(
+    entry: Entry, contents: Contents, debian_sums: Mapping[tuple[str, str], str], address: str
+) -> list[dict[str, Any]]:
+    """Return what an image was made from.
+
+    :param debian_sums: (name, version) of a Debian package -> SHA-256 of its file, as pinned.
+    :param address: upstream image when it was not built here.
+    """
     if entry["producer"] == "upstream":
-        reference, _separator, digest = address.partition("@")
-        materials.append({"uri": f"oci://{reference}", "digest": {"sha256": digest.partition(":")[2]}})
-    else:
-        materials += [_debian_material(package, debian_sums) for package in contents.debian]
-        modules = {module for program in contents.go for module in program.modules if module.checksum}
-        materials += [
-            {"uri": _go_purl(module), "digest": {"dirHash1": base64.b64decode(module.checksum[3:]).hex()}}
-            for module in sorted(modules, key=lambda module: (module.path, module.version))
-        ]
+        return [{"uri": f"oci://{address}", "digest": {"sha256": entry["digest"].partition(":")[2]}}]
+    modules = {module for program in contents.go for module in program.modules if module.checksum}
+    ordered = sorted(modules, key=lambda module: (module.path, module.version))
+    return [
+        *(_debian_material(package, debian_sums) for package in contents.debian),
+        *(_go_material(module) for module in ordered),
+    ]
+
+
+def chart_materials(entry: Entry, module: GoModule | None, address: str) -> list[dict[str, Any]]:
+    """Return what a chart was made from: the module that it was taken out of, or upstream's file."""
+    if entry["producer"] == "upstream" or module is None:
+        return [{"uri": address, "digest": {"sha256": entry["sha256"]}}]
+    return [_go_material(module)]
+
+
+def _provenance(
+    build_type: str,
+    external: Mapping[str, str],
+    internal: Mapping[str, str],
+    materials: list[dict[str, Any]],
+    settings: Mapping[str, str],
+) -> dict[str, Any]:
     return {
         "buildDefinition": {
-            "buildType": BUILD_TYPE,
-            "externalParameters": {"artefact": entry["artefact"], "producer": entry["producer"]},
-            "internalParameters": {
-                "recipe": entry["recipe"],
-                "go": settings["go"],
-                "platform": settings["platform"],
-                "tool": TOOL,
-            },
+            "buildType": build_type,
+            "externalParameters": dict(external),
+            "internalParameters": {**internal, "tool": TOOL},
             "resolvedDependencies": materials,
         },
         "runDetails": {"builder": {"id": settings["builder"]}, "metadata": {"finishedOn": settings["finished"]}},
@@ -222,6 +316,24 @@ def _debian_purl(package: DebianPackage) -> str:
 def _debian_material(package: DebianPackage, sums: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     found = sums.get((package.name, package.version))
     return {"uri": _debian_purl(package), **({"digest": {"sha256": found}} if found else {})}
+
+
+def _commit_material(source: str, commit: str) -> list[dict[str, Any]]:
+    uri = {"uri": f"git+{source}"} if source else {}
+    return [{**uri, "digest": {"gitCommit": commit}}] if commit else []
+
+
+def _oci_purl(image: NamedImage) -> str:
+    location, _slash, last = image.name.rpartition("/")
+    version = f"@{quote(image.digest, safe='')}" if image.digest else ""
+    qualifiers = [f"repository_url={quote(image.name, safe='/')}"] if location else []
+    qualifiers += [f"tag={image.tag}"] if image.tag else []
+    return f"pkg:oci/{last}{version}{'?' if qualifiers else ''}{'&'.join(qualifiers)}"
+
+
+def _go_material(module: GoModule) -> dict[str, Any]:
+    digest = {"digest": {"dirHash1": base64.b64decode(module.checksum[3:]).hex()}} if module.checksum else {}
+    return {"uri": _go_purl(module), **digest}
 
 
 def _go_purl(module: GoModule) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from ansible_collections.onprem.platform.tests.integration.ports import free_por
 PASSWORD = "canary-7d21"
 LEGACY = ("--tlog-upload=false", "--use-signing-config=false", "--new-bundle-format=false", "--yes")
 SPDX = "https://spdx.dev/Document"
+CUE = 'predicateType: "https://spdx.dev/Document"\npredicate: spdxVersion: "SPDX-2.3"\n'
 
 
 def program(name: str) -> str:
@@ -115,18 +117,48 @@ def cosign(*arguments: str, authority: Path | None = None, fails: bool = False) 
 
 
 def small_bundle(directory: Path, *images: str) -> Path:
-    """Return a bundle that has only some images of the bundle (hard links), and its cosign."""
+    """Return a bundle that has only some images of the bundle (hard links), and all of its charts."""
     source = Index(bundle_directory())
     layout = OciLayout(directory / "images")
     entries = [entry for entry in source.entries if entry["kind"] == "image" and entry["name"] in images]
     for entry in entries:
         layout.copy_image(OciLayout(source.directory / "images"), f"{entry['repository']}:{entry['tag']}")
+    charts = [entry for entry in source.entries if entry["kind"] == "chart"]
+    (directory / "charts").mkdir()
+    for entry in charts:
+        # A copy: tests change them.
+        shutil.copy(source.path(entry), directory / entry["path"])
     index = {
         "schema": 1,
         "platform": source.platform,
         "producer": "mixed",
         "go_version": source.go_version,
-        "entries": entries,
+        "entries": [*charts, *entries],
     }
     (directory / "index.json").write_text(json.dumps(index), encoding="utf-8")
     return directory
+
+
+def policy(address: str, pem: str) -> dict[str, Any]:
+    """Return a policy that demands a bill of materials by the key."""
+    attestation = {"name": "sbom", "predicateType": SPDX, "policy": {"type": "cue", "data": CUE}}
+    authority = {"name": "release", "key": {"data": pem}, "attestations": [attestation]}
+    return {
+        "apiVersion": "policy.sigstore.dev/v1beta1",
+        "kind": "ClusterImagePolicy",
+        "metadata": {"name": "release"},
+        "spec": {"images": [{"glob": f"{address}/**"}], "mode": "enforce", "authorities": [authority]},
+    }
+
+
+def judge(service: RegistryService, path: Path, image: str) -> tuple[bool, str]:
+    """Ask policy-controller's own program."""
+    done = subprocess.run(
+        [program("policy-tester"), f"--policy={path}", f"--image={service.address}/{image}", "--log-level=error"],
+        env={**os.environ, "SSL_CERT_FILE": str(service.authority)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode == 0, done.stdout + done.stderr

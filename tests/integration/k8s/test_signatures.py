@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,9 @@ import yaml
 
 from ansible_collections.onprem.platform.plugins.module_utils._signature import PROVENANCE, PublicKey, tag_of
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
+from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_index import Index
 from ansible_collections.onprem.platform.plugins.plugin_utils._cosign import Cosign
+from ansible_collections.onprem.platform.tests.integration.bundled_images import bundle_directory
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import REPOSITORY
 from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
 from ansible_collections.onprem.platform.tests.integration.k8s.signing import (
@@ -27,6 +31,8 @@ from ansible_collections.onprem.platform.tests.integration.k8s.signing import (
     Keys,
     RegistryService,
     cosign,
+    judge,
+    policy,
     program,
     small_bundle,
 )
@@ -34,6 +40,7 @@ from ansible_collections.onprem.platform.tests.integration.ports import free_por
 
 ModuleRunner = Callable[..., dict[str, Any]]
 GO_IMAGE, DEBIAN_IMAGE = "kube-state-metrics", "valkey"
+CHARTS = [entry["path"] for entry in Index(bundle_directory()).entries if entry["kind"] == "chart"]
 
 
 def play(directory: Path, tasks: list[dict[str, Any]], fails: bool = False) -> list[dict[str, Any]]:
@@ -62,7 +69,7 @@ def play(directory: Path, tasks: list[dict[str, Any]], fails: bool = False) -> l
 
 @pytest.fixture(scope="module")
 def signed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Sign a bundle: in check mode, then really, again, and again after one signature was damaged."""
+    """Sign a bundle: in check mode, then really, again, and again after something was damaged or removed."""
     directory = tmp_path_factory.mktemp("signed")
     bundle = small_bundle(directory / "bundle", GO_IMAGE, DEBIAN_IMAGE)
     password = directory / "password"
@@ -79,13 +86,17 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "cosign": program("cosign"),
     }
     layout = directory / "signatures" / "oci"
+    chart, kept = bundle / CHARTS[0], directory / "kept.tgz"
     sign = {"onprem.platform.bundle_signature": arguments, "diff": True}
 
     def step(name: str, **more: Any) -> list[dict[str, Any]]:
         target = str(directory / f"{name}.json")
         return [
             {**sign, **more, "register": "result"},
-            {"ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": target, "mode": "0600"}},
+            {
+                "ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": target, "mode": "0600"},
+                "check_mode": False,
+            },
         ]
 
     new_key = str(directory / "new.key")
@@ -101,6 +112,14 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         *step("repaired"),
         {"ansible.builtin.lineinfile": {"path": f"{bundle}/index.json", "line": " "}},
         *step("index"),
+        {"ansible.builtin.file": {"path": f"{layout.parent}/{CHARTS[0]}.provenance.intoto.json", "state": "absent"}},
+        {"ansible.builtin.copy": {"content": "", "dest": f"{layout.parent}/charts/gone-1.0.0.tgz.sig", "mode": "0600"}},
+        *step("chart"),
+        {"ansible.builtin.copy": {"src": str(chart), "dest": str(kept), "mode": "0600"}},
+        {"ansible.builtin.copy": {"content": "changed", "dest": str(chart), "mode": "0600"}},
+        *step("changed_check", ignore_errors=True, check_mode=True),
+        *step("changed", ignore_errors=True),
+        {"ansible.builtin.copy": {"src": str(kept), "dest": str(chart), "mode": "0600"}},
         # Another key, for one image only: each signature costs a start of cosign.
         *step("key", **other),
         *step(
@@ -119,11 +138,8 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         *step("back", **one),
     ]
     play(directory, tasks)
-    names = ("check", "first", "again", "repaired", "index", "key", "password", "back")
-    return {
-        "directory": directory,
-        **{name: json.loads((directory / f"{name}.json").read_text()) for name in names},
-    }
+    names = {path.stem: path for path in directory.glob("*.json")}
+    return {"directory": directory, **{name: json.loads(path.read_text()) for name, path in names.items()}}
 
 
 def added(answer: dict[str, Any]) -> dict[str, list[str]]:
@@ -131,17 +147,26 @@ def added(answer: dict[str, Any]) -> dict[str, list[str]]:
 
 
 EVERYTHING = ["signature", "bill of materials", "provenance"]
-WHOLE = {GO_IMAGE: EVERYTHING, DEBIAN_IMAGE: EVERYTHING, "index.json": ["signature"], "bundle": ["bill of materials"]}
+WHOLE = {
+    GO_IMAGE: EVERYTHING,
+    DEBIAN_IMAGE: EVERYTHING,
+    **dict.fromkeys(CHARTS, EVERYTHING),
+    "index.json": ["signature"],
+    "bundle": ["bill of materials"],
+}
 
 
 def test_signing_is_truthful(signed: dict[str, Any]) -> None:
     assert signed["check"]["changed"] and added(signed["check"]) == WHOLE and signed["check"]["public_key"] == ""
     assert signed["first"]["changed"] and added(signed["first"]) == WHOLE
-    assert f"valkey:8.1 {signed['first']['signed'][-3]['digest']}" in signed["first"]["diff"]["after"]
+    digests = {item["name"]: item["digest"] for item in signed["first"]["signed"]}
+    assert f"valkey:8.1 {digests['valkey:8.1']}" in signed["first"]["diff"]["after"]
     assert signed["again"]["changed"] is False and added(signed["again"]) == {}
     assert signed["again"]["public_key"] == signed["first"]["public_key"] != ""
     assert added(signed["repaired"]) == {DEBIAN_IMAGE: ["signature"]}
     assert added(signed["index"]) == {"index.json": ["signature"], "bundle": ["bill of materials"]}
+    assert added(signed["chart"]) == {CHARTS[0]: ["provenance"]}
+    assert not (signed["directory"] / "signatures/charts/gone-1.0.0.tgz.sig").exists()
     # Another key makes all anew.
     assert (
         added(signed["key"]) == {DEBIAN_IMAGE: EVERYTHING}
@@ -150,6 +175,55 @@ def test_signing_is_truthful(signed: dict[str, Any]) -> None:
     assert signed["password"]["failed"] and "cosign cannot use the key" in signed["password"]["msg"]
     key = signed["directory"] / "cosign.key"
     assert key.stat().st_mode & 0o777 == 0o600 and "ENCRYPTED" in key.read_text()
+
+
+def test_every_chart_is_signed_and_attested(signed: dict[str, Any], tmp_path: Path) -> None:
+    directory = signed["directory"]
+    assert CHARTS, "the bundle has charts"
+    verify = (f"--key={directory}/cosign.pub", "--insecure-ignore-tlog=true")
+    changed = tmp_path / "changed.tgz"
+    changed.write_bytes((directory / "bundle" / CHARTS[0]).read_bytes() + b"\0")
+    for path in CHARTS:
+        chart, made = str(directory / "bundle" / path), directory / "signatures" / path
+        cosign("verify-blob", *verify, f"--signature={made}.sig", chart)
+        for kind, name in ((SPDX, "spdx"), (PROVENANCE, "provenance")):
+            options = (*verify, "--new-bundle-format=false", f"--type={kind}")
+            signature = f"--signature={made}.{name}.intoto.json"
+            assert "Verified OK" in cosign("verify-blob-attestation", *options, signature, chart)
+    cosign("verify-blob", *verify, f"--signature={made}.sig", str(changed), fails=True)
+    cosign("verify-blob-attestation", *options, signature, str(changed), fails=True)
+    # Nobody signs what the bundle was not made with, nor finds it in order.
+    for name in ("changed_check", "changed"):
+        assert signed[name]["failed"] and "is not what the bundle's index says" in signed[name]["msg"]
+
+
+def test_statements_say_what_is_in_a_chart(signed: dict[str, Any]) -> None:
+    directory = signed["directory"]
+    entry = next(item for item in Index(directory / "bundle").entries if item["name"] == "cilium")
+    stated = {}
+    for name in ("spdx", "provenance"):
+        envelope = json.loads((directory / "signatures" / f"{entry['path']}.{name}.intoto.json").read_text())
+        stated[name] = json.loads(base64.b64decode(envelope["payload"]))
+        assert stated[name]["subject"] == [{"name": entry["path"], "digest": {"sha256": entry["sha256"]}}]
+    document = stated["spdx"]["predicate"]
+    with tarfile.open(directory / "bundle" / entry["path"]) as archive:
+        assert [item["fileName"] for item in document["files"]] == sorted(
+            f"./{name.name}" for name in archive if name.isfile()
+        )
+        values = yaml.safe_load(archive.extractfile("cilium/values.yaml"))  # type: ignore[arg-type]
+    packages = {item["name"]: item for item in document["packages"]}
+    assert (
+        packages["cilium"]["filesAnalyzed"] and packages["cilium"]["checksums"][0]["checksumValue"] == entry["sha256"]
+    )
+    image = packages[values["image"]["repository"]]
+    assert image["versionInfo"] == (values["image"]["digest"] or values["image"]["tag"])
+    identifiers = [item["SPDXID"] for item in (*document["packages"], *document["files"])]
+    assert len(identifiers) == len(set(identifiers))
+    assert {item["relatedSpdxElement"] for item in document["relationships"]} == set(identifiers)
+    materials = stated["provenance"]["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert {"gitCommit": "0" * 40} in [item["digest"] for item in materials]
+    module = next(item for item in materials if item.get("uri", "").startswith("pkg:golang/github.com/cilium/cilium@v"))
+    assert len(module["digest"]["dirHash1"]) == 64
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +283,7 @@ def test_statements_say_what_is_in_the_images(
     packages = [item for item in materials if item.get("uri", "").startswith("pkg:deb/debian/")]
     assert len(packages) > 5 and all(len(item["digest"]["sha256"]) == 64 for item in packages)
     bundle = json.loads((signed["directory"] / "signatures" / "bundle.spdx.json").read_text())
-    assert {item["name"] for item in bundle["packages"]} == {GO_IMAGE, DEBIAN_IMAGE}
+    assert {item["name"] for item in bundle["packages"]} >= {GO_IMAGE, DEBIAN_IMAGE, "cilium"}
 
 
 def info(
@@ -321,33 +395,6 @@ def test_key_in_vault(vault: dict[str, str], tmp_path: Path, monkeypatch: pytest
     assert not PublicKey("vault", pem).verifies(key.sign(b"other"), b"content")
 
 
-CUE = 'predicateType: "https://spdx.dev/Document"\npredicate: spdxVersion: "SPDX-2.3"\n'
-
-
-def policy(address: str, pem: str, attested: bool = True) -> dict[str, Any]:
-    attestation = {"name": "sbom", "predicateType": SPDX, "policy": {"type": "cue", "data": CUE}}
-    authority = {"name": "release", "key": {"data": pem}, **({"attestations": [attestation]} if attested else {})}
-    return {
-        "apiVersion": "policy.sigstore.dev/v1beta1",
-        "kind": "ClusterImagePolicy",
-        "metadata": {"name": "release"},
-        "spec": {"images": [{"glob": f"{address}/**"}], "mode": "enforce", "authorities": [authority]},
-    }
-
-
-def judge(service: RegistryService, path: Path, image: str) -> tuple[bool, str]:
-    """Ask policy-controller's own program."""
-    done = subprocess.run(
-        [program("policy-tester"), f"--policy={path}", f"--image={service.address}/{image}", "--log-level=error"],
-        env={**os.environ, "SSL_CERT_FILE": str(service.authority)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    return done.returncode == 0, done.stdout + done.stderr
-
-
 def test_policy_controller_judges_them(
     signed: dict[str, Any],
     pushed: dict[str, str],
@@ -387,7 +434,7 @@ def test_examples(registry_service: RegistryService, tmp_path: Path) -> None:
             **access,
         },
     )
-    image = json.loads((bundle / "index.json").read_text())["entries"][0]
+    image = Index(bundle).find("image", GO_IMAGE)
     name = f"{image['repository']}:{image['tag']}"
     push = {"layout": str(bundle / "images"), "registries": [registry_service.address]}
     copied = {"onprem.platform.oci_image": {**push, "ca_cert": str(registry_service.authority)}}

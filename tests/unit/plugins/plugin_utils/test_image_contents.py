@@ -16,6 +16,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._oci import Layout
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_statements import (
     TOOL,
+    image_materials,
     image_sbom,
     made_by_this_tool,
     provenance,
@@ -180,15 +181,14 @@ def test_bill_of_materials() -> None:
 
 
 def test_provenance() -> None:
-    made = provenance(ENTRY, FOUND, {("libc6", "2.41-1+b1"): "d" * 64}, "", SETTINGS)
+    made = provenance(ENTRY, image_materials(ENTRY, FOUND, {("libc6", "2.41-1+b1"): "d" * 64}, ""), SETTINGS)
     assert made_by_this_tool(made) and not made_by_this_tool({"buildDefinition": {}}) and not made_by_this_tool(None)
     assert made["buildDefinition"]["internalParameters"]["tool"] == TOOL
     digests = [item["digest"] for item in made["buildDefinition"]["resolvedDependencies"]]
     assert digests == [{"sha256": "l"}, {"gitCommit": "c" * 40}, {"sha256": "d" * 64}, {"dirHash1": b"aa".hex()}]
-    pulled = provenance(
-        {**ENTRY, "producer": "upstream"}, FOUND, {}, "r.test/app:1@sha256:ab", {**SETTINGS, "commit": ""}
-    )
+    upstream = {**ENTRY, "producer": "upstream"}
+    pulled = provenance(upstream, image_materials(upstream, FOUND, {}, "r.test/app:1"), {**SETTINGS, "commit": ""})
     assert pulled["buildDefinition"]["resolvedDependencies"][1] == {
         "uri": "oci://r.test/app:1",
-        "digest": {"sha256": "ab"},
+        "digest": {"sha256": ENTRY["digest"][7:]},
     }
