@@ -64,7 +64,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no type
     def _sign(self, arguments: dict[str, Any]) -> dict[str, Any]:
         cosign = cosign_of(arguments)
         lock = Path(arguments["lock"] or COLLECTION / "roles" / "bundle" / "files" / "lock.yml")
-        origin = Origin(arguments["builder"], arguments["commit"] or commit_of(COLLECTION), file_digest(lock))
+        origin = Origin(
+            arguments["builder"],
+            arguments["commit"] or commit_of(COLLECTION, "plugins", "roles/bundle"),
+            file_digest(lock),
+        )
         signatures = BundleSignatures(
             Path(arguments["directory"]),
             load_lock(lock),
@@ -111,14 +115,14 @@ def cosign_of(arguments: dict[str, Any]) -> Cosign:
     )
 
 
-def commit_of(collection: Path) -> str:
-    """Return the commit of the collection; empty unless it is a clone in which what makes images is as committed."""
+def commit_of(collection: Path, *paths: str) -> str:
+    """Return the commit of the collection; empty unless it is a clone in which the paths are as committed."""
     command = ["git", "-C", str(collection)]
     try:
         if Path(run_tool([*command, "rev-parse", "--show-toplevel"]).strip()).resolve() != collection:
             # Installed below somebody else's repository.
             return ""
-        if run_tool([*command, "status", "--porcelain", "--", "plugins", "roles/bundle"]).strip():
+        if run_tool([*command, "status", "--porcelain", "--", *paths]).strip():
             return ""
         return run_tool([*command, "rev-parse", "HEAD"]).strip()
     except BundleError:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,29 +14,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._oci import (
-    DIGEST,
-    MEDIA_TYPE_MANIFEST,
-    Manifest,
-    OciError,
-    Registry,
-    checked_repository,
-    in_memory,
-    on_every,
-    push,
-)
-from ..module_utils._oci_module import REGISTRY_ARGUMENTS, PlannedRegistry, registries_of
-from ..module_utils._signature import (
-    SIGNATURE_SUFFIX,
-    PublicKey,
-    SignatureError,
-    payload,
-    signature_manifest,
-    signatures,
-    tag_of,
-)
+from ..module_utils._oci import DIGEST, OciError, checked_repository
+from ..module_utils._oci_module import REGISTRY_ARGUMENTS, registries_of
+from ..module_utils._signature import PublicKey, SignatureError
+from ..plugin_utils._artifact_signature import ArtifactSignatures, Origin, SignedArtifact
 from ..plugin_utils._bundle_common import BundleError
+from ..plugin_utils._bundle_statements import PROJECT
 from ..plugin_utils._cosign import Cosign
+from .bundle_signature import COLLECTION, commit_of
 
 display = Display()
 ARGUMENTS: dict[str, Any] = {
@@ -54,6 +39,10 @@ ARGUMENTS: dict[str, Any] = {
     "public_key": {"type": "path", "required": True},
     "password": {"type": "str", "no_log": True},
     "cosign": {"type": "path", "required": True},
+    "attest": {"type": "bool", "default": False},
+    "builder": {"type": "str", "default": PROJECT},
+    "source": {"type": "str", "default": PROJECT},
+    "commit": {"type": "str", "default": ""},
     **REGISTRY_ARGUMENTS,
 }
 
@@ -87,61 +76,33 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no type
         pem = cosign.public_key()
         if pem is None:
             raise BundleError(f"There is no public key {arguments['public_key']}. Make the pair with bundle_signature.")
-        key = PublicKey("key", pem)
         module = SimpleNamespace(params=arguments, check_mode=self._task.check_mode, warn=display.warning)
-        registries = registries_of(module)
-        done = [self._sign_one(item, arguments["registry"], key, cosign, registries) for item in arguments["artifacts"]]
-        lines = [
-            f"{item['repository']}@{item['digest']}: {'signed' if item['signed'] else 'copied'} to {address}\n"
-            for item in done
-            for address in item["pushed_to"]
-        ]
+        signatures = ArtifactSignatures(
+            registries_of(module), arguments["registry"], PublicKey("key", pem), cosign, _origin(arguments)
+        )
+        for item in arguments["artifacts"]:
+            checked_repository(item["repository"])
+            if not DIGEST.fullmatch(item["digest"]):
+                raise OciError(f"'{item['digest']}' is no sha256 digest.")
+        write = not self._task.check_mode
+        done = [signatures.fill(item["repository"], item["digest"], write) for item in arguments["artifacts"]]
+        lines = [f"{_line(item)} to {address}\n" for item in done for address in item.pushed_to]
         return {
             "changed": bool(lines),
-            "artifacts": done,
+            "artifacts": [asdict(item) for item in done],
             "diff": {"before": "", "after": "".join(lines)},
         }
 
-    def _sign_one(
-        self, artifact: dict[str, str], name: str, key: PublicKey, cosign: Cosign, registries: list[Registry]
-    ) -> dict[str, Any]:
-        repository, digest = checked_repository(artifact["repository"]), artifact["digest"]
-        if not DIGEST.fullmatch(digest):
-            raise OciError(f"'{digest}' is no sha256 digest.")
-        found = on_every(registries, lambda registry: existing(registry, repository, digest, key))
-        missing = [registry for registry, manifest in zip(registries, found, strict=True) if manifest is None]
-        manifest = next((item for item in found if item is not None), None)
-        if missing and not self._task.check_mode:
-            if manifest is None:
-                content = payload(f"{name}/{repository}", digest)
-                signed = signature_manifest(content, cosign.sign(content))
-            push(missing, [(repository, tag_of(digest, SIGNATURE_SUFFIX), manifest or signed)])
-        return {
-            "repository": repository,
-            "digest": digest,
-            "signed": bool(missing) and manifest is None,
-            "pushed_to": [registry.address for registry in missing],
-        }
 
-
-def existing(registry: Registry, repository: str, digest: str, key: PublicKey) -> Manifest | None:
-    """Return the signatures that a registry has of an artifact; None when none of them is by the key."""
-    found = None if isinstance(registry, PlannedRegistry) else registry.manifest(repository, tag_of(digest, "sig"))
-    if found is None:
+def _origin(arguments: dict[str, Any]) -> Origin | None:
+    if not arguments["attest"]:
         return None
-    try:
-        value = json.loads(found[1])
-    except ValueError as error:
-        raise OciError(f"{repository}:{tag_of(digest, 'sig')} is no manifest: {error}") from error
-    blobs: dict[str, bytes] = {}
+    source, commit = arguments["source"], arguments["commit"]
+    if not commit and source == PROJECT:
+        commit = commit_of(COLLECTION, "plugins", "roles")
+    return Origin(arguments["builder"], source, commit)
 
-    def blob(name: str) -> bytes:
-        if name not in blobs:
-            blobs[name] = registry.blob(repository, name)
-        return blobs[name]
 
-    if not any(item.verified_by for item in signatures(value, blob, digest, [key])):
-        return None
-    parts = {part["digest"]: blob(part["digest"]) for part in (value["config"], *value["layers"])}
-    media_type = str(value.get("mediaType") or MEDIA_TYPE_MANIFEST)
-    return Manifest(found[1], media_type, {name: (in_memory(text), len(text)) for name, text in parts.items()})
+def _line(item: SignedArtifact) -> str:
+    done = [name for name, made in (("signed", item.signed), ("attested", item.attested)) if made]
+    return f"{item.repository}@{item.digest}: {' and '.join(done) or 'copied'}"

@@ -1,10 +1,14 @@
 # Copyright: (c) 2026, onprem.platform contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What oci_signature signs is verified by the real source-controller, without internet; what it did not sign is not."""
+"""What oci_signature signs is verified by the real source-controller, without internet; what it did not sign is not.
+
+What it attests is verified by cosign and by policy-controller's own program.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -17,9 +21,18 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.onprem.platform.plugins.module_utils._signature import tag_of
+from ansible_collections.onprem.platform.plugins.module_utils._signature import PROVENANCE, tag_of
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import REPOSITORY, ApiServer, find_binary
-from ansible_collections.onprem.platform.tests.integration.k8s.signing import PASSWORD, Keys, RegistryService, program
+from ansible_collections.onprem.platform.tests.integration.k8s.signing import (
+    PASSWORD,
+    SPDX,
+    Keys,
+    RegistryService,
+    cosign,
+    judge,
+    policy,
+    program,
+)
 from ansible_collections.onprem.platform.tests.integration.ports import free_port
 
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -199,6 +212,7 @@ def test_a_replica_gets_the_signature_of_the_other(
         both = {"registries": [registry_service.address, second.address]}
         (pushed,) = play(tmp_path, registry_service, artifact("replicated"))
         task = signature(pushed["digest"], site)
+        task["onprem.platform.oci_signature"]["attest"] = True
         play(tmp_path, registry_service, task)
         task["onprem.platform.oci_signature"].update(both)
         copied, again = play(tmp_path, registry_service, task, task)
@@ -206,10 +220,117 @@ def test_a_replica_gets_the_signature_of_the_other(
             "repository": "tree",
             "digest": pushed["digest"],
             "signed": False,
+            "attested": False,
             "pushed_to": [second.address],
         }
         assert copied["changed"] and not again["changed"]
-        tag = tag_of(pushed["digest"], "sig")
-        assert second.client.manifest("tree", tag) == registry_service.client.manifest("tree", tag)
+        assert copied["diff"]["after"] == f"tree@{pushed['digest']}: copied to {second.address}\n"
+        for suffix in ("sig", "att"):
+            tag = tag_of(pushed["digest"], suffix)
+            kept = registry_service.client.manifest("tree", tag)
+            assert kept is not None and second.client.manifest("tree", tag) == kept
     finally:
         second.stop()
+
+
+IMAGE, OTHER_IMAGE, COMMIT = "sha256:" + "a" * 64, "sha256:" + "b" * 64, "c" * 40
+REVISION = "org.opencontainers.image.revision"
+
+
+def attested(service: RegistryService, key: Keys, image: str) -> dict[str, Any]:
+    """Return what cosign verifies about an artifact: type -> predicate."""
+    predicates = {}
+    for kind in (SPDX, PROVENANCE):
+        options = (f"--key={key.public}", "--insecure-ignore-tlog=true", "--new-bundle-format=false", f"--type={kind}")
+        printed = cosign("verify-attestation", *options, f"{service.address}/{image}", authority=service.authority)
+        envelope = json.loads(next(line for line in printed.splitlines() if line.startswith("{")))
+        predicates[kind] = json.loads(base64.b64decode(envelope["payload"]))["predicate"]
+    return predicates
+
+
+def test_charts_and_trees_are_attested(
+    registry_service: RegistryService, keys: tuple[Keys, Keys], tmp_path: Path
+) -> None:
+    site, other = keys
+    files = {
+        "Chart.yaml": f'name: shop\nversion: 0.0.0\nannotations: {{"{REVISION}": "main@sha1:{COMMIT}"}}',
+        "values.yaml": f"images: {{web: {{repository: shop/web, digest: '{IMAGE}'}}}}",
+        "templates/web.yaml": "image: {{ .Values.images.web }}",
+    }
+    for name, text in files.items():
+        path = tmp_path / "shop" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    release = {"type": "helm", "path": str(tmp_path / "shop"), "repository": "charts/shop", "chart_version": "1.0.0"}
+    tree = artifact("attested", f"image: {registry_service.address}/team/web:1@{OTHER_IMAGE}")
+    release, tree = play(
+        tmp_path, registry_service, {"onprem.platform.oci_artifact": {**release, "app_version": "7"}}, tree
+    )
+    both = [{"repository": item["repository"], "digest": item["digest"]} for item in (release, tree)]
+    task = signature("", site)
+    values = task["onprem.platform.oci_signature"]
+    values |= {
+        "artifacts": both,
+        "attest": True,
+        "builder": "https://ci.example.org",
+        "source": "https://git.example.org",
+    }
+    known = {"onprem.platform.oci_signature": {**values, "commit": "d" * 40}}
+    check, first, again, named, last = play(
+        tmp_path, registry_service, {**task, "check_mode": True}, task, task, known, known
+    )
+    done = [(item["signed"], item["attested"], item["pushed_to"]) for item in first["artifacts"]]
+    assert done == [(True, True, [registry_service.address])] * 2 and first["changed"]
+    assert check["artifacts"] == first["artifacts"] and check["diff"] == first["diff"] and check["changed"]
+    assert (
+        f"charts/shop@{both[0]['digest']}: signed and attested to {registry_service.address}\n"
+        in first["diff"]["after"]
+    )
+    assert not again["changed"] and again["diff"]["after"] == ""
+    # The tree's commit is known now; the chart has named its own before.
+    assert [(item["signed"], item["attested"]) for item in named["artifacts"]] == [(False, False), (False, True)]
+    assert named["changed"] and not last["changed"]
+
+    chart_image, tree_image = (f"{item['repository']}@{item['digest']}" for item in both)
+    chart, manifests = (attested(registry_service, site, image) for image in (chart_image, tree_image))
+    packages = chart[SPDX]["packages"]
+    assert [(item["name"], item["versionInfo"]) for item in packages] == [
+        (f"{registry_service.address}/charts/shop", "1.0.0"),
+        ("shop/web", IMAGE),
+    ]
+    assert [item["fileName"] for item in chart[SPDX]["files"]] == [
+        "./shop/Chart.yaml",
+        "./shop/templates/web.yaml",
+        "./shop/values.yaml",
+    ]
+    digests = {item["fileName"]: item["checksums"][1]["checksumValue"] for item in chart[SPDX]["files"]}
+    assert digests["./shop/templates/web.yaml"] == hashlib.sha256(files["templates/web.yaml"].encode()).hexdigest()
+    build = chart[PROVENANCE]["buildDefinition"]
+    assert build["externalParameters"] == {
+        "repository": f"{registry_service.address}/charts/shop",
+        "name": "shop",
+        "version": "1.0.0",
+        "appVersion": "7",
+    }
+    assert [item["digest"] for item in build["resolvedDependencies"]] == [{"gitCommit": COMMIT}, {"sha256": "a" * 64}]
+    materials = manifests[PROVENANCE]["buildDefinition"]["resolvedDependencies"]
+    assert materials[0] == {"uri": "git+https://git.example.org", "digest": {"gitCommit": "d" * 40}}
+    assert materials[1]["digest"] == {"sha256": "b" * 64}
+    assert manifests[PROVENANCE]["runDetails"]["builder"] == {"id": "https://ci.example.org"}
+    # By this key and for this artifact only.
+    path = tmp_path / "policy.yaml"
+    for key, admitted in ((site, True), (other, False)):
+        path.write_text(yaml.safe_dump(policy(registry_service.address, key.pem)))
+        assert judge(registry_service, path, chart_image)[0] is admitted
+
+
+def test_what_cannot_be_attested(registry_service: RegistryService, keys: tuple[Keys, Keys], tmp_path: Path) -> None:
+    site, _other = keys
+    image = registry_service.push_image("tree", "image", tmp_path)
+    absent, other = (signature(digest, site, ignore_errors=True) for digest in (IMAGE, image))
+    for task in (absent, other):
+        task["onprem.platform.oci_signature"]["attest"] = True
+    answers = play(tmp_path, registry_service, absent, other)
+    assert answers[0]["failed"] and f"No replica has tree@{IMAGE}" in answers[0]["msg"]
+    assert answers[1]["failed"] and "is neither a chart nor a tree of Flux" in answers[1]["msg"]
+    assert registry_service.client.manifest("tree", tag_of(image, "sig")) is None

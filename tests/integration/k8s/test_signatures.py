@@ -18,6 +18,13 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.onprem.platform.plugins.module_utils._oci import (
+    HELM_CONFIG,
+    HELM_CONTENT,
+    archive,
+    artifact,
+    push,
+)
 from ansible_collections.onprem.platform.plugins.module_utils._signature import PROVENANCE, PublicKey, tag_of
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_common import BundleError
 from ansible_collections.onprem.platform.plugins.plugin_utils._bundle_index import Index
@@ -436,8 +443,8 @@ def test_examples(registry_service: RegistryService, tmp_path: Path) -> None:
     )
     image = Index(bundle).find("image", GO_IMAGE)
     name = f"{image['repository']}:{image['tag']}"
-    push = {"layout": str(bundle / "images"), "registries": [registry_service.address]}
-    copied = {"onprem.platform.oci_image": {**push, "ca_cert": str(registry_service.authority)}}
+    copy = {"layout": str(bundle / "images"), "registries": [registry_service.address]}
+    copied = {"onprem.platform.oci_image": {**copy, "ca_cert": str(registry_service.authority)}}
     look = examples(
         "image_signature_info",
         {
@@ -447,9 +454,13 @@ def test_examples(registry_service: RegistryService, tmp_path: Path) -> None:
             "/etc/onprem-platform/pki/ca.crt": str(registry_service.authority),
         },
     )
+    chart = archive({"shop/Chart.yaml": (b"{name: shop, version: 1.0.0}", 0o644)})
+    release = artifact({"name": "shop", "version": "1.0.0"}, HELM_CONFIG, chart, HELM_CONTENT)
+    push([registry_service.client], [("charts/shop", "1.0.0", release)])
     one = examples(
         "oci_signature",
         {
+            "sha256:7d0ba9a2c1f04ee8a7ff0d5cbd1a1e6ac7fcb66ad8c0bd6d3c3a2fa6ba1e9c01": release.digest,
             "hashivault://release": f"{state}/cosign.key",
             "release.pub": f"{state}/cosign.pub",
             "/usr/local/bin/cosign": program("cosign"),
