@@ -126,6 +126,7 @@ def accept(
 def summary(
     image: str,
     digest: str,
+    config_digest: str,
     contents: Contents,
     findings: Sequence[Finding],
     covered: Mapping[str, Sequence[str]],
@@ -149,6 +150,7 @@ def summary(
     return {
         "name": image,
         "digest": digest,
+        "config_digest": config_digest,
         "release": contents.release,
         "debian_packages": len(contents.debian),
         "go_modules": len({(m.path, m.version) for program in contents.go for m in program.modules}),

@@ -32,21 +32,42 @@ def cases(topic: str, **variables: Any) -> dict[str, str | None]:
     return {f"{case['suite']}: {case['name']}": case["failure"] for case in rendered}
 
 
-def images(result: dict[str, Any], vulnerabilities: Any = "unknown", allowed: bool = True) -> dict[str, str | None]:
+RUNNING = {"digest": "sha256:a", "names": ["r/app:1"], "containers": ["shop/web-1/web"]}
+
+
+def images(
+    result: dict[str, Any],
+    vulnerabilities: Any = "unknown",
+    allowed: bool = True,
+    running: tuple[dict[str, Any], ...] = (RUNNING,),
+) -> dict[str, str | None]:
+    judged = {"name": "app:1", "digest": "sha256:a", "config_digest": "sha256:b", "vulnerabilities": vulnerabilities}
     return cases(
         "images",
-        __verify_vulnerabilities={
-            **NOTHING,
-            "images": [{"name": "app:1", "vulnerabilities": vulnerabilities}],
-            **result,
-        },
+        __verify_vulnerabilities={**NOTHING, "images": [judged], **result},
+        __verify_running={"images": list(running)},
         verify_image_severities=["high", "unknown"],
         verify_image_unknown_allowed=allowed,
     )
 
 
 def test_an_image_without_findings_passes() -> None:
-    assert images({}) == {"findings: app:1 has no unaccepted finding": None}
+    assert images({}) == {
+        "findings: app:1 has no unaccepted finding": None,
+        "running: 1 images run": None,
+        "running: sha256:a is judged here": None,
+    }
+
+
+def test_what_runs_has_to_be_judged() -> None:
+    other = {**RUNNING, "digest": "sha256:c", "names": ["other/app:1"]}
+    nameless = {**RUNNING, "digest": ""}
+    found = images({}, running=(RUNNING, {**RUNNING, "digest": "sha256:b"}, other, nameless))
+    assert found["running: sha256:a is judged here"] is found["running: sha256:b is judged here"] is None
+    failure = "other/app:1 runs in shop/web-1/web, and is none of the images above"
+    assert found["running: sha256:c is judged here"] == failure
+    assert found["running: an image without digest is judged here"]
+    assert images({}, running=())["running: 0 images run"] == "there was nothing to compare"
 
 
 def test_what_nobody_knows_fails_where_it_has_to_be_known() -> None:
