@@ -48,7 +48,8 @@ options:
     type: bool
     default: false
   hidden_fields:
-    description: Dotted paths, such as V(spec.values.password), whose values are masked in the diff.
+    description:
+      - Dotted paths, such as V(spec.values.password), whose values are masked in the diff and in messages.
     type: list
     elements: str
     default: []

@@ -16,7 +16,7 @@ from typing import Any
 
 from ._flux_status import evaluate_at, revisions
 from ._kube_client import MERGE_PATCH, KubeClient
-from ._kube_conditions import Progress, condition, progressing
+from ._kube_conditions import Progress, condition, describe, progressing, ready
 from ._kube_errors import KubeError, NotFoundError
 from ._kube_resources import Resources
 from ._kube_wait import Target, Waiter, WaitError
@@ -140,6 +140,25 @@ class Reconciler:
             if token and (document.get("status") or {}).get("lastHandledReconcileAt") != token:
                 return progressing("the request has not been handled yet")
             return evaluate_at(document, expected)
+
+        waited = self._waiter.wait([item.target(judge)], max(1.0, timeout))
+        return waited[0].document or {}
+
+    def suspend(self, item: FluxObject, suspended: bool, dry_run: bool = False) -> Document:
+        """Set or remove ``spec.suspend`` and return the object as the server keeps it then."""
+        # Removed, not set to false: false would stay ours and stand in the way of whoever describes the object.
+        body = {"spec": {"suspend": True if suspended else None}}
+        query = {"fieldManager": _FIELD_MANAGER, "dryRun": "All" if dry_run else None}
+        return self._client.request("PATCH", self.path(item), query, body, MERGE_PATCH)[1]
+
+    def settle(self, item: FluxObject, timeout: float) -> Document:
+        """Wait until no reconciliation of a suspended object is on its way any more, and return the object."""
+
+        def judge(document: Document) -> Progress:
+            running = condition(document, "Reconciling")
+            # Between two tries nothing runs, and the condition stays for as long as the object is suspended.
+            busy = running.get("status") == "True" and running.get("reason") != "ProgressingWithRetry"
+            return progressing(describe(running)) if busy else ready()
 
         waited = self._waiter.wait([item.target(judge)], max(1.0, timeout))
         return waited[0].document or {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from ._flux import API_VERSIONS, FluxObject, Reconciler
 from ._flux_status import summary
-from ._kube_documents import Document, load_documents
+from ._kube_documents import Document, load_documents, public_view
 from ._kube_errors import KubeConfigError
 from ._kube_module import KubeModule
 from ._kube_object import OBJECT_ARGUMENTS as _COMMON_ARGUMENTS
@@ -23,7 +23,7 @@ OBJECT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "interval": {"type": "str"},
     "timeout": {"type": "str"},
     "suspend": {"type": "bool"},
-    "spec": {"type": "dict", "default": {}},
+    "spec": {"type": "dict", "default": {}, "no_log": True},
     "expected_revision": {"type": "str"},
 }
 
@@ -60,6 +60,12 @@ def build(params: dict[str, Any], kind: str, fields: dict[str, Any]) -> Document
 def keep(module: KubeModule, document: Document) -> dict[str, Any]:
     """Bring the object into its state, wait for Flux if asked to, and return the module's result."""
     params = module.params
+    spec = public_view(document, params["hidden_fields"])["spec"]
+    module.show("spec", {key: spec[key] for key in params["spec"]})
+    if "values" in params:
+        module.show("values", spec.get("values"))
+    if "substitute" in params:
+        module.show("substitute", (spec.get("postBuild") or {}).get("substitute"))
     item = FluxObject(document["kind"], params["namespace"], params["name"])
 
     def settle(resources: Resources) -> dict[str, Any]:

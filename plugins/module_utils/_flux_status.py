@@ -14,6 +14,9 @@ from typing import Any
 from ._kube_conditions import Progress, condition, describe, failed, is_true, progressing, ready
 
 GROUP_SUFFIX = ".toolkit.fluxcd.io"
+# Ready=False for one of these is not the end, although kustomize-controller sets no Reconciling beside it.
+_TRIED_AGAIN = ("DependencyNotReady", "ArtifactFailed", "SourceNotReady")
+_SOURCES = ("OCIRepository", "GitRepository", "HelmRepository", "HelmChart", "Bucket")
 _ROLLED_BACK = ("RollbackSucceeded", "UninstallSucceeded")
 
 
@@ -26,8 +29,10 @@ def evaluate(document: dict[str, Any]) -> Progress:
     """Judge one object by its conditions.
 
     Ready counts only with its own observedGeneration equal to the object's generation and without Reconciling. False
-    together with Reconciling (a dependency is missing, a retry is due) is still on its way. A release that remediation
-    rolled back or removed has failed, although its pods may be healthy.
+    together with Reconciling (a retry is due), or because something else is not ready, is still on its way. A release
+    that remediation rolled back or removed has failed, although its pods may be healthy.
+
+    The controllers write conditions first and the rest of the status a moment later: a True counts when that is there.
     """
     metadata = document.get("metadata") or {}
     if (document.get("spec") or {}).get("suspend"):
@@ -50,10 +55,19 @@ def evaluate(document: dict[str, Any]) -> Progress:
     if undone:
         return failed(_rolled_back(document, remediated))
     if current.get("status") == "True":
-        return ready(str(current.get("message", "")))
-    if current.get("status") == "Unknown":
+        complete = _is_complete(document)
+        return ready(str(current.get("message", ""))) if complete else progressing("its status is not complete yet")
+    if current.get("status") == "Unknown" or current.get("reason") in _TRIED_AGAIN:
         return progressing(describe(current))
     return failed(_with_history(document, describe(current)))
+
+
+def _is_complete(document: dict[str, Any]) -> bool:
+    """Tell whether the status beside the conditions is of this generation, and a source has its artifact."""
+    status, generation = document.get("status") or {}, (document.get("metadata") or {}).get("generation")
+    if status.get("observedGeneration", generation) != generation:
+        return False
+    return document.get("kind") not in _SOURCES or bool(status.get("artifact"))
 
 
 def _has_no_status(document: dict[str, Any]) -> bool:

@@ -17,11 +17,11 @@ from itertools import groupby
 from ._kube_client import APPLY, KubeClient
 from ._kube_compare import UNCHANGED, VALUES, compare
 from ._kube_documents import (
-    MASK,
     Document,
     Identity,
     crd_kinds,
     identity,
+    masked,
     public_diff,
     public_view,
     rank,
@@ -73,6 +73,7 @@ class ApplyOptions:
     propagation_policy: str = "Background"
     check_mode: bool = False
     wait_timeout: float = 120.0
+    hidden_fields: list[str] = field(default_factory=list)
 
 
 class Applier:
@@ -89,15 +90,16 @@ class Applier:
         self._resources = resources
         self._options = options
         self._sleep = sleep
-        self._secrets: set[str] = set()
         self._fresh_kinds: set[tuple[str, str]] = set()
         self._fresh_namespaces: set[str] = set()
 
-    def apply(self, documents: list[Document]) -> list[Outcome]:
-        """Apply all documents, phase by phase; several at once. A failure is an outcome, no exception."""
-        self._secrets = secret_values(documents)
+    def apply(self, documents: list[Document], more_kinds: tuple[tuple[str, str], ...] = ()) -> list[Outcome]:
+        """Apply all documents, phase by phase; several at once. A failure is an outcome, no exception.
+
+        ``more_kinds`` (apiVersion, kind) are asked for together with those of the documents.
+        """
         brought = {pair for document in documents for pair in crd_kinds(document)}
-        self._resources.prepare({(doc["apiVersion"], doc["kind"]) for doc in documents} - brought)
+        self._resources.prepare({*((doc["apiVersion"], doc["kind"]) for doc in documents), *more_kinds} - brought)
         outcomes: list[Outcome] = []
         ordered = sorted(documents, key=rank)
         with ThreadPoolExecutor(_WORKERS) as workers:
@@ -109,6 +111,7 @@ class Applier:
 
     def delete(self, documents: list[Document], wait: bool) -> list[Outcome]:
         """Delete all objects in reverse order; with ``wait`` each phase ends when its objects are gone."""
+        self._resources.prepare({(document["apiVersion"], document["kind"]) for document in documents})
         outcomes: list[Outcome] = []
         ordered = sorted(documents, key=rank, reverse=True)
         with ThreadPoolExecutor(_WORKERS) as workers:
@@ -133,11 +136,8 @@ class Applier:
             return self._failed(document, error)
 
     def _failed(self, document: Document, error: KubeError) -> Outcome:
-        message = error.message
-        if document["kind"] == "Secret":
-            # A validation message may quote the value.
-            for value in sorted(self._secrets, key=len, reverse=True):
-                message = message.replace(value, MASK)
+        # A validation message may quote the value.
+        message = masked(error.message, secret_values([document], self._options.hidden_fields))
         reason = f"{message}. {error.hint}" if error.hint else message
         return Outcome(identity(document), "failed", reason)
 

@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -78,6 +79,7 @@ class KubeClient:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._pool = self._make_pool()
+        self._credentials = _credentials(connection)
 
     def _make_pool(self) -> Any:
         connection = self.connection
@@ -132,13 +134,14 @@ class KubeClient:
         while True:
             attempt += 1
             retry_after = 0.0
+            used = self.connection
             try:
                 code, data, headers = self._send(verb, path, query, payload, content_type, accept)
                 if code < 400:
                     return code, _parse(data, verb, path)
                 failure: Exception = error_from_status(code, parse_status(data), verb, path)
                 retry_after = _seconds(headers.get("Retry-After"))
-                if isinstance(failure, UnauthorizedError) and not refreshed and self._refresh():
+                if isinstance(failure, UnauthorizedError) and not refreshed and self._refresh(used):
                     refreshed = True
                     continue
                 if isinstance(failure, ConflictError) and not failure.conflicts and repeatable:
@@ -178,15 +181,20 @@ class KubeClient:
         )
         return response.status, response.data, response.headers
 
-    def _refresh(self) -> bool:
-        """Load the credentials anew (a token file or plugin may have renewed them); False if that is impossible."""
+    def _refresh(self, refused: Connection) -> bool:
+        """Load the credentials anew (somebody may have renewed them); False if they are still those ``refused``."""
         if self._reload is None:
             return False
         with self._lock:
+            if self.connection is not refused:
+                return True  # another thread was faster
             fresh = self._reload()
-            if fresh.token == self.connection.token:
+            if _credentials(fresh) == self._credentials:
                 return False
-            self.connection.token = fresh.token
+            fresh.retry_timeout = refused.retry_timeout
+            pool, self.connection = self._pool, fresh
+            self._pool, self._credentials = self._make_pool(), _credentials(fresh)
+            pool.clear()
         return True
 
     def get(self, path: str, query: dict[str, Any] | None = None, accept: str = JSON) -> dict[str, Any]:
@@ -194,7 +202,7 @@ class KubeClient:
         return self.request("GET", path, query, accept=accept)[1]
 
     def text(self, path: str, query: dict[str, Any] | None = None) -> str:
-        """GET a path that answers with plain text (pod logs)."""
+        """GET a path that answers with plain text (pod logs), once."""
         code, data, _headers = self._send("GET", path, query, None, "", "*/*")
         if code >= 400:
             raise error_from_status(code, parse_status(data), "GET", path)
@@ -203,15 +211,17 @@ class KubeClient:
     def watch(self, path: str, query: dict[str, Any], seconds: float) -> Iterator[dict[str, Any]]:
         """Yield watch events (``{"type": ..., "object": ...}``) until the server or ``seconds`` ends the stream.
 
-        A broken stream just ends: the caller lists again. Raises the typed error of an ERROR event (410 above all).
+        A broken stream, and one that an overloaded or stopping server refuses, just ends: the caller lists again, which
+        has its own retries. Raises the typed error of an ERROR event (410 above all).
         """
         query = {**query, "watch": True, "allowWatchBookmarks": True, "timeoutSeconds": max(1, int(seconds))}
         with self._lock:
             self.requests += 1
+        used = self.connection
         try:
             response = self._pool.request(
                 "GET",
-                f"{self.connection.host}{path}{format_query(query)}",
+                f"{used.host}{path}{format_query(query)}",
                 headers=self._headers(),
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=seconds + 5),
@@ -219,7 +229,10 @@ class KubeClient:
         except HTTPError:
             return
         if response.status >= 400:
-            raise error_from_status(response.status, parse_status(response.data), "GET", path)
+            failure = error_from_status(response.status, parse_status(response.data), "GET", path)
+            if response.status in _RETRY_CODES or (isinstance(failure, UnauthorizedError) and self._refresh(used)):
+                return
+            raise failure
         buffer = b""
         try:
             for chunk in response.stream(65536):
@@ -250,6 +263,17 @@ def _parse(data: bytes, verb: str, path: str) -> dict[str, Any]:
     except ValueError as error:
         raise _TruncatedError(f"the answer to {verb} {path} is not complete JSON") from error
     return parsed if isinstance(parsed, dict) else {"value": parsed}
+
+
+def _credentials(connection: Connection) -> tuple[Any, ...]:
+    """Return what identifies the user, with the content of certificate files."""
+    files = []
+    for path in (connection.cert_file, connection.key_file):
+        try:
+            files.append(Path(path).read_bytes() if path else b"")
+        except OSError:
+            files.append(b"")
+    return connection.token, connection.cert_data, connection.key_data, *files
 
 
 def _seconds(value: str | None) -> float:

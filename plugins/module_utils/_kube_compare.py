@@ -79,6 +79,11 @@ def _entry(live: dict[str, Any], manager: str) -> dict[str, Any]:
     return {}
 
 
+def applied_by(live: dict[str, Any], manager: str) -> bool:
+    """Tell whether this field manager has applied the object."""
+    return bool(_entry(live, manager))
+
+
 def compare(document: dict[str, Any], live: dict[str, Any], manager: str) -> str:
     """Return UNCHANGED, VALUES or OWNERSHIP for ``document`` (as it would be applied) against ``live``."""
     entry = _entry(live, manager)

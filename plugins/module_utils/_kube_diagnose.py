@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._kube_client import KubeClient
+from ._kube_conditions import describe
 from ._kube_errors import KubeError
 from ._kube_resources import Resources
 
@@ -71,6 +72,19 @@ class Diagnoser:
             if found:
                 return found
         return None
+
+    def obstacle(self, document: Document) -> str:
+        """Return what a workload's first pod that is not ready waits for, and the last events about it."""
+        try:
+            pods = self._newest_pods(document) if document.get("kind") in WORKLOADS else []
+        except KubeError:
+            pods = []
+        for pod in pods:
+            text = _pod_obstacle(pod)
+            if text:
+                events = self.explain(pod, None)
+                return f"pod {pod['metadata']['name']}: {text}" + (f"; {events}" if events else "")
+        return self.explain(document, None)
 
     def explain(self, workload: Document, diagnosis: Diagnosis | None) -> str:
         """Return the last events and, for a crashed container, the end of its log."""
@@ -168,6 +182,22 @@ class Diagnoser:
             if text:
                 return text
         return ""
+
+
+def _pod_obstacle(pod: Document) -> str:
+    status = pod.get("status") or {}
+    conditions = {item.get("type"): item for item in status.get("conditions") or []}
+    if (conditions.get("Ready") or {}).get("status") == "True" or status.get("phase") == "Succeeded":
+        return ""
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        return describe(scheduled)
+    for item in _containers(pod):
+        waiting = (item.get("state") or {}).get("waiting") or {}
+        if waiting:
+            return f"container {item.get('name')}: {waiting.get('reason')} {waiting.get('message') or ''}".rstrip()
+    unready = ", ".join(str(item.get("name")) for item in _containers(pod) if not item.get("ready"))
+    return f"not ready: {unready}" if unready else f"phase {status.get('phase')}"
 
 
 def _containers(pod: Document) -> list[dict[str, Any]]:

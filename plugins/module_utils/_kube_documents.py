@@ -111,7 +111,10 @@ def _parse(text: str, origin: str) -> list[Any]:
     try:
         return [part for part in yaml.load_all(text, Loader=_loader()) if part is not None]
     except yaml.YAMLError as error:
-        raise KubeConfigError(f"{origin} is not valid YAML: {error}") from error
+        # The error's own text may quote the line, and with it a secret.
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise KubeConfigError(f"{origin} is not valid YAML: {getattr(error, 'problem', '')}{where}") from error
 
 
 def load_documents(definition: Any, sources: list[str] | None, namespace: str | None = None) -> list[Document]:
@@ -279,8 +282,8 @@ def public_diff(
     }
 
 
-def secret_values(documents: list[Document]) -> set[str]:
-    """Return the values of all Secrets, encoded and plain, to be struck out of server messages."""
+def secret_values(documents: list[Document], hidden: list[str] | None = None) -> set[str]:
+    """Return the values of all Secrets, encoded and plain, and of hidden fields, to be struck out of messages."""
     found: set[str] = set()
     for document in documents:
         if document.get("kind") == "Secret":
@@ -290,4 +293,31 @@ def secret_values(documents: list[Document]) -> set[str]:
                     found.add(base64.b64decode(encoded, validate=True).decode())
                 except (ValueError, TypeError):
                     continue
+        for path in hidden or []:
+            found |= texts(_values_at(document, path.split(".")))
     return {value for value in found if value}
+
+
+def masked(text: str, values: set[str]) -> str:
+    """Return the text without these values; the longest go first, because one may be part of another."""
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, MASK)
+    return text
+
+
+def _values_at(node: Any, keys: list[str]) -> list[Any]:
+    """Return what is at a path, in every item of the lists on the way, as :func:`_hide` finds it."""
+    if isinstance(node, list):
+        return [value for item in node for value in _values_at(item, keys)]
+    if not keys:
+        return [node]
+    return _values_at(node[keys[0]], keys[1:]) if isinstance(node, dict) and keys[0] in node else []
+
+
+def texts(value: Any) -> set[str]:
+    """Return all strings and numbers in a value, as text."""
+    if isinstance(value, dict):
+        return {text for item in value.values() for text in texts(item)}
+    if isinstance(value, (list, tuple)):
+        return {text for item in value for text in texts(item)}
+    return {str(value)} if value is not None and not isinstance(value, bool) else set()

@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ._kube_client import KubeClient
 from ._kube_config import CONNECTION_ARGUMENTS, kubeconfig_secrets, load_connection
 from ._kube_diagnose import Diagnoser
-from ._kube_documents import Document, public_view
+from ._kube_documents import MASK, Document, masked, public_view, secret_values, texts
 from ._kube_errors import KubeConnectionError, KubeError
 from ._kube_resources import Resources
 from ._kube_wait import Waiter
@@ -25,6 +25,9 @@ WAIT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "crash_loop_restarts": {"type": "int", "default": 3},
     "log_lines": {"type": "int", "default": 20},
 }
+# Options that may hold secrets among ordinary words.
+_GUARDED = ("definition", "values", "spec", "substitute")
+_SHORTEST_SECRET = 4
 
 
 class KubeModule(AnsibleModule):  # type: ignore[misc]
@@ -33,6 +36,8 @@ class KubeModule(AnsibleModule):  # type: ignore[misc]
     def __init__(self, argument_spec: dict[str, Any], **options: Any) -> None:
         super().__init__(argument_spec={**CONNECTION_ARGUMENTS, **argument_spec}, supports_check_mode=True, **options)
         self._client: KubeClient | None = None
+        self._kept_secret: set[str] = set()
+        self._shown: set[str] = set()
         self._mask_precisely()
 
     def _mask_precisely(self) -> None:
@@ -41,14 +46,32 @@ class KubeModule(AnsibleModule):  # type: ignore[misc]
         ``no_log`` keeps such options out of the system log, but it would also strike every string in them ("v1",
         "default") out of the result. So their values are forgotten here and replaced by exactly the secret ones.
         """
-        for name in ("definition", "kubeconfig"):
-            self.no_log_values -= _strings(self.params.get(name))
+        for name in (*_GUARDED, "kubeconfig"):
+            self.no_log_values -= texts(self.params.get(name))
         self.no_log_values |= kubeconfig_secrets(self.params.get("kubeconfig"))
 
     def hide_definition(self, documents: list[Document], hidden: list[str]) -> None:
-        """Replace ``definition`` by its public view, because Ansible shows the options of a module at ``-vvv``."""
+        """Keep the documents' secrets out of messages, and out of the options that Ansible shows at ``-vvv``."""
+        self.keep_secret(secret_values(documents, hidden))
         if self.params.get("definition"):
-            self.params["definition"] = [public_view(document, hidden) for document in documents]
+            self.show("definition", [public_view(document, hidden) for document in documents])
+
+    def show(self, name: str, value: Any) -> None:
+        """Let ``value`` stand for an option that may hold secrets; without this call, the option stays hidden."""
+        self.params[name] = value
+        self._shown.add(name)
+
+    def _hide_options(self) -> None:
+        for name in _GUARDED:
+            if self.params.get(name) and name not in self._shown:
+                self.params[name] = MASK
+
+    def keep_secret(self, values: set[str]) -> None:
+        """Strike values out of error messages: conditions, events and logs of others may quote them.
+
+        Very short ones ("1", "on") stay, because a message without them says nothing any more.
+        """
+        self._kept_secret |= {value for value in values if len(value) >= _SHORTEST_SECRET}
 
     @property
     def client(self) -> KubeClient:
@@ -95,18 +118,14 @@ class KubeModule(AnsibleModule):  # type: ignore[misc]
             result = work(self)
         except KubeError as error:
             self.fail(error)
+        self._hide_options()
         self.exit_json(**result)
 
     def fail(self, error: KubeError, **result: Any) -> None:
         """End the module with the message, the hint and the structured ``failure`` of an error."""
         message = f"{error.message}. {error.hint}" if error.hint else error.message
-        self.fail_json(msg=message, failure=error.as_failure(), **{**self.request_counts(), **result})
-
-
-def _strings(value: Any) -> set[str]:
-    """Return what Ansible's no_log collects of a value: all strings and numbers in it, as text."""
-    if isinstance(value, dict):
-        return {text for item in value.values() for text in _strings(item)}
-    if isinstance(value, (list, tuple)):
-        return {text for item in value for text in _strings(item)}
-    return {str(value)} if value is not None and not isinstance(value, bool) else set()
+        self._hide_options()
+        failure = error.as_failure()
+        failure["message"] = masked(failure["message"], self._kept_secret)
+        message = masked(message, self._kept_secret)
+        self.fail_json(msg=message, failure=failure, **{**self.request_counts(), **result})

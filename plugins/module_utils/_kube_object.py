@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._kube_apply import Applier, ApplyOptions, Outcome
-from ._kube_documents import Document, identity
+from ._kube_documents import Document, identity, secret_values
 from ._kube_errors import KubeError
 from ._kube_module import PLAN_ARGUMENTS, WAIT_ARGUMENTS, KubeModule
 from ._kube_resources import Resources
@@ -45,12 +45,16 @@ def keep(module: KubeModule, document: Document, settle: Callable[[Resources], d
     """
     params = module.params
     absent = params["state"] == "absent"
+    module.keep_secret(secret_values([document], params["hidden_fields"]))
     if module.cluster_is_planned():
         planned = "unchanged" if absent else "created"
         return _result(module, Outcome(identity(document), planned, "no cluster yet", None, document))
     resources = Resources(module.client)
     options = ApplyOptions(
-        force_conflicts=params["force_conflicts"], check_mode=module.check_mode, wait_timeout=params["wait_timeout"]
+        force_conflicts=params["force_conflicts"],
+        check_mode=module.check_mode,
+        wait_timeout=params["wait_timeout"],
+        hidden_fields=params["hidden_fields"],
     )
     applier = Applier(module.client, resources, options)
     outcome = applier.delete([document], params["wait"])[0] if absent else applier.apply([document])[0]

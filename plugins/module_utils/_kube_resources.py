@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From (apiVersion, kind) to an address of the API, with as little discovery as possible (private).
 
-The stable kinds of Kubernetes itself are a table. Other kinds cost one request for their group version, once per
-call; a call that needs many of them asks for the aggregated document instead (KEP-3352).
+The stable kinds of Kubernetes itself are a table. Other kinds cost one request per call: for their group version, or
+for the aggregated document (KEP-3352) when they are of several.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _STABLE: dict[str, tuple[str, str]] = {
 }
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 # From this many unknown group versions on, one aggregated document is cheaper than one request for each.
-_AGGREGATE_FROM = 4
+_AGGREGATE_FROM = 2
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class Resources:
         self._client = client
         self._known: dict[str, dict[str, Resource]] = {}
         self._asked: set[str] = set()
+        self._complete = False
         self._lock = threading.Lock()
 
     def prepare(self, kinds: set[tuple[str, str]]) -> None:
@@ -118,7 +119,8 @@ class Resources:
         if found:
             return found
         with self._lock:
-            if refresh or api_version not in self._asked:
+            known = api_version in self._asked or (self._complete and "/" in api_version)
+            if refresh or not known:
                 self._asked.add(api_version)
                 self._known[api_version] = self._load(api_version)
             resource = self._known.get(api_version, {}).get(kind)
@@ -158,6 +160,7 @@ class Resources:
         if answer.get("kind") != "APIGroupDiscoveryList":
             return
         with self._lock:
+            self._complete = True
             for group in answer.get("items") or []:
                 for version in group.get("versions") or []:
                     api_version = f"{group['metadata']['name']}/{version['version']}"

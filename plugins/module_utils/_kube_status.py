@@ -14,6 +14,7 @@ from typing import Any
 
 from . import _flux_status
 from ._kube_conditions import (
+    FAILED,
     Progress,
     condition,
     describe,
@@ -189,6 +190,13 @@ def evaluate(document: Document) -> Progress:
     group = str(document.get("apiVersion", "")).rpartition("/")[0]
     rule = _RULES.get((group, str(document.get("kind"))))
     return rule(document) if rule else _generic(document)
+
+
+def beyond_help(document: Document) -> Progress | None:
+    """Return the verdict on an object that has failed for good, whatever else is waited for; None if it has not."""
+    suspended = _flux_status.is_flux(document) and (document.get("spec") or {}).get("suspend")
+    progress = evaluate(document)
+    return progress if progress.state == FAILED and not suspended else None
 
 
 def _generic(document: Document) -> Progress:

@@ -21,7 +21,7 @@ from ._kube_conditions import FAILED, READY, Progress, describe_all, failed, pro
 from ._kube_diagnose import WORKLOADS, Diagnoser
 from ._kube_errors import ExpiredError, KubeConnectionError, KubeError, NotFoundError
 from ._kube_resources import Resource, Resources, UnknownKindError
-from ._kube_status import evaluate, matches
+from ._kube_status import beyond_help, evaluate, matches
 
 try:
     import jmespath
@@ -35,6 +35,8 @@ _WATCH_SECONDS = 60.0
 _DIAGNOSE_SECONDS = 2.0
 _FIRST_DIAGNOSIS = 1.0
 _KIND_RETRY_SECONDS = 0.5
+# A timeout looks for reasons of so many objects: each costs two or three requests.
+_EXPLAINED = 3
 _SLICE_LABEL = "kubernetes.io/service-name"
 
 
@@ -322,11 +324,12 @@ class Waiter:
             return target.judge(document)
         if target.until == "exists":
             return ready()
-        if target.until == "condition":
-            return matches(document, target.condition)
-        if target.until == "expression":
-            return _expression(target.expression, document)
-        return evaluate(document)
+        if target.until not in ("condition", "expression"):
+            return evaluate(document)
+        wanted = target.until == "condition"
+        progress = matches(document, target.condition) if wanted else _expression(target.expression, document)
+        # A Job that has failed never becomes complete.
+        return progress if progress.ready else beyond_help(document) or progress
 
     @staticmethod
     def _missing_kind(target: Target, error: UnknownKindError) -> Progress:
@@ -348,19 +351,23 @@ class Waiter:
 
     def _failure(self, entry: Waited, everything: list[Waited]) -> WaitError:
         message = f"{entry.target} has failed: {entry.progress.message}"
-        document = entry.document or {}
-        if document.get("kind") in WORKLOADS:
-            more = self._diagnoser.explain(document, self._diagnoser.last_failure(document))
+        if entry.document:
+            workload = entry.document.get("kind") in WORKLOADS
+            diagnosis = self._diagnoser.last_failure(entry.document) if workload else None
+            more = self._diagnoser.explain(entry.document, diagnosis)
             message = f"{message}. {more}" if more else message
         return WaitError(message, everything)
 
-    @staticmethod
-    def _timeout(timeout: float, open_ones: list[Waited], everything: list[Waited]) -> WaitError:
+    def _timeout(self, timeout: float, open_ones: list[Waited], everything: list[Waited]) -> WaitError:
         lines = []
-        for entry in open_ones:
+        for number, entry in enumerate(open_ones):
             line = f"{entry.target}: {entry.progress.message}"
             conditions = describe_all(entry.document or {})
-            lines.append(f"{line} [{conditions}]" if conditions and entry.target.name else line)
+            line = f"{line} [{conditions}]" if conditions and entry.target.name else line
+            if entry.document and number < _EXPLAINED:
+                obstacle = self._diagnoser.obstacle(entry.document)
+                line = f"{line}; {obstacle}" if obstacle else line
+            lines.append(line)
         return WaitError(
             f"not ready after {timeout:g} s: " + "; ".join(lines), everything, "Raise wait_timeout, if it is only slow."
         )

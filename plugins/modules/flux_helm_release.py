@@ -238,7 +238,6 @@ failure:
 from typing import Any
 
 from ..module_utils._flux_module import OBJECT_ARGUMENTS, build, keep, reference
-from ..module_utils._kube_documents import public_view
 from ..module_utils._kube_module import KubeModule
 
 # option -> field of the spec
@@ -267,10 +266,7 @@ def work(module: KubeModule) -> dict[str, Any]:
     params = module.params
     fields = {field: params[option] for option, field in _FIELDS.items()}
     fields["chartRef"] = reference(params["chart_ref"])
-    document = build(params, "HelmRelease", fields)
-    # Ansible shows the options at -vvv: hide there what the diff hides.
-    module.params["values"] = public_view(document, params["hidden_fields"])["spec"].get("values")
-    return keep(module, document)
+    return keep(module, build(params, "HelmRelease", fields))
 
 
 def main() -> None:
@@ -286,7 +282,7 @@ def main() -> None:
         argument_spec={
             "chart_ref": {"type": "dict", "options": chart_ref},
             "chart": mapping,
-            "values": mapping,
+            "values": {"type": "dict", "no_log": True},
             "values_from": dicts,
             "release_name": {"type": "str"},
             "target_namespace": {"type": "str"},

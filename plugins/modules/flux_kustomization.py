@@ -280,7 +280,7 @@ def main() -> None:
             "health_check_exprs": dicts,
             "images": dicts,
             "patches": dicts,
-            "substitute": {"type": "dict"},
+            "substitute": {"type": "dict", "no_log": True},
             "substitute_from": dicts,
             **OBJECT_ARGUMENTS,
         },

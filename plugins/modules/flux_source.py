@@ -11,15 +11,29 @@ version_added: 0.1.0
 short_description: Keep a source of Flux
 author: onprem.platform contributors (@onprem-platform)
 description:
-  - Keeps an OCIRepository, GitRepository or HelmRepository that Flux fetches manifests or charts from.
+  - Keeps an OCIRepository, GitRepository, HelmRepository or Bucket that Flux fetches manifests or charts from.
 options:
   kind:
     description: Kind of the source.
     type: str
-    choices: [OCIRepository, GitRepository, HelmRepository]
+    choices: [OCIRepository, GitRepository, HelmRepository, Bucket]
     required: true
   url:
-    description: Address of the source, such as V(oci://registry.example.org/tree). Required with O(state=present).
+    description:
+      - Address of the source, such as V(oci://registry.example.org/tree). Required with O(state=present), except for a
+        Bucket.
+    type: str
+  endpoint:
+    description: Host and port of the object store. Required for a Bucket with O(state=present).
+    type: str
+  bucket_name:
+    description: Name of the bucket in the object store. Required for a Bucket with O(state=present).
+    type: str
+  region:
+    description: Region of the bucket.
+    type: str
+  prefix:
+    description: Only objects of the bucket whose names begin like this.
     type: str
   ref:
     description:
@@ -37,16 +51,18 @@ options:
     description: Secret with credentials, in the same namespace.
     type: str
   cert_secret_name:
-    description: Secret with CA certificate and client certificate, for OCIRepository and HelmRepository.
+    description: Secret with CA certificate and client certificate, for all kinds but GitRepository.
     type: str
   service_account_name:
-    description: Service account with image pull secrets, for OCIRepository.
+    description:
+      - Service account with image pull secrets for an OCIRepository, with rights at the provider for a GitRepository or
+        Bucket.
     type: str
   insecure:
-    description: Allow plain HTTP, for OCIRepository and HelmRepository.
+    description: Allow plain HTTP, for all kinds but GitRepository.
     type: bool
   ignore:
-    description: Paths to leave out, in the format of C(.gitignore), for OCIRepository and GitRepository.
+    description: Paths to leave out, in the format of C(.gitignore), for all kinds but HelmRepository.
     type: str
   layer_selector:
     description: C(mediaType) and C(operation) of the layer to use, for OCIRepository.
@@ -99,6 +115,26 @@ EXAMPLES = r"""
     layer_selector:
       mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip
       operation: copy
+    interval: 5m
+
+- name: A branch of a Git repository, by a key in a Secret
+  onprem.platform.flux_source:
+    kind: GitRepository
+    name: tree
+    url: ssh://git@git.example.org/platform/tree.git
+    ref:
+      branch: main
+    secret_name: git-key
+    interval: 1m
+
+- name: A directory of an object store
+  onprem.platform.flux_source:
+    kind: Bucket
+    name: reports
+    endpoint: objects.example.org:9000
+    bucket_name: manifests
+    prefix: reports/
+    secret_name: object-store
     interval: 5m
 
 - name: No longer needed
@@ -218,12 +254,17 @@ from ..module_utils._kube_module import KubeModule
 
 # option -> kinds that have it
 _ONLY_FOR = {
+    "url": ("OCIRepository", "GitRepository", "HelmRepository"),
+    "endpoint": ("Bucket",),
+    "bucket_name": ("Bucket",),
+    "region": ("Bucket",),
+    "prefix": ("Bucket",),
     "ref": ("OCIRepository", "GitRepository"),
     "type": ("HelmRepository",),
-    "cert_secret_name": ("OCIRepository", "HelmRepository"),
-    "service_account_name": ("OCIRepository",),
-    "insecure": ("OCIRepository", "HelmRepository"),
-    "ignore": ("OCIRepository", "GitRepository"),
+    "cert_secret_name": ("OCIRepository", "HelmRepository", "Bucket"),
+    "service_account_name": ("OCIRepository", "GitRepository", "Bucket"),
+    "insecure": ("OCIRepository", "HelmRepository", "Bucket"),
+    "ignore": ("OCIRepository", "GitRepository", "Bucket"),
     "layer_selector": ("OCIRepository",),
     "verify": ("OCIRepository", "GitRepository"),
 }
@@ -235,8 +276,16 @@ def work(module: KubeModule) -> dict[str, Any]:
     wrong = [name for name, kinds in _ONLY_FOR.items() if params[name] is not None and params["kind"] not in kinds]
     if wrong:
         raise KubeConfigError(f"a {params['kind']} has no {', '.join(wrong)}")
+    address = ("endpoint", "bucket_name") if params["kind"] == "Bucket" else ("url",)
+    missing = [name for name in address if params["state"] == "present" and not params[name]]
+    if missing:
+        raise KubeConfigError(f"a {params['kind']} needs {' and '.join(missing)}")
     fields = {
         "url": params["url"],
+        "endpoint": params["endpoint"],
+        "bucketName": params["bucket_name"],
+        "region": params["region"],
+        "prefix": params["prefix"],
         "ref": params["ref"],
         "type": params["type"],
         "provider": params["provider"],
@@ -255,8 +304,16 @@ def main() -> None:
     """Entry point of the module."""
     KubeModule(
         argument_spec={
-            "kind": {"type": "str", "choices": ["OCIRepository", "GitRepository", "HelmRepository"], "required": True},
+            "kind": {
+                "type": "str",
+                "choices": ["OCIRepository", "GitRepository", "HelmRepository", "Bucket"],
+                "required": True,
+            },
             "url": {"type": "str"},
+            "endpoint": {"type": "str"},
+            "bucket_name": {"type": "str"},
+            "region": {"type": "str"},
+            "prefix": {"type": "str"},
             "ref": {"type": "dict"},
             "type": {"type": "str", "choices": ["default", "oci"]},
             "provider": {"type": "str"},
@@ -269,7 +326,7 @@ def main() -> None:
             "verify": {"type": "dict"},
             **OBJECT_ARGUMENTS,
         },
-        required_if=[("state", "present", ("url", "interval"))],
+        required_if=[("state", "present", ("interval",))],
     ).run(work)
 
 

@@ -94,6 +94,7 @@ requirements:
 extends_documentation_fragment:
   - onprem.platform.kubernetes
   - onprem.platform.attributes
+  - onprem.platform.attributes.k8s
   - onprem.platform.attributes.info
 notes:
   - An image may be named by the digest of an index. Its signatures are those of the index; the runtime may report the

@@ -68,8 +68,39 @@ options:
     type: str
     choices: [Background, Foreground, Orphan]
     default: Background
+  prune:
+    description:
+      - With O(state=present), delete the objects of this set that no document describes any more, after all documents
+        were applied with success.
+      - Only objects that O(field_manager) has applied are deleted. What somebody else made stays, whatever its labels.
+    type: dict
+    suboptions:
+      labels:
+        description: Labels that make up the set. Each document of O(prune.kinds) must carry all of them.
+        type: dict
+        required: true
+      kinds:
+        description: Kinds whose objects may be deleted; all others are left alone.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          api_version:
+            description: The kind's apiVersion.
+            type: str
+            required: true
+          kind:
+            description: The kind.
+            type: str
+            required: true
+      namespaces:
+        description: Namespaces to look into beside those of the documents, such as one that is no longer used.
+        type: list
+        elements: str
+        default: []
   hidden_fields:
-    description: Dotted paths, such as V(spec.values.password), whose values are masked in the diff.
+    description:
+      - Dotted paths, such as V(spec.values.password), whose values are masked in the diff and in messages.
     type: list
     elements: str
     default: []
@@ -135,6 +166,20 @@ EXAMPLES = r"""
 - name: A rendered template
   onprem.platform.k8s_apply:
     definition: "{{ lookup('ansible.builtin.template', 'objects.yml.j2') }}"
+
+- name: The whole set of a team, without what is no longer in the files
+  onprem.platform.k8s_apply:
+    src:
+      - "{{ playbook_dir }}/manifests"
+    namespace: shop
+    prune:
+      labels:
+        app.kubernetes.io/part-of: shop
+      kinds:
+        - api_version: v1
+          kind: ConfigMap
+        - api_version: apps/v1
+          kind: Deployment
 
 - name: Remove them again
   onprem.platform.k8s_apply:
@@ -217,26 +262,34 @@ from typing import Any
 
 from ..module_utils._kube_apply import FIELD_MANAGER, Applier, ApplyOptions, Outcome
 from ..module_utils._kube_documents import Document, identity, load_documents
-from ..module_utils._kube_errors import KubeError
+from ..module_utils._kube_errors import KubeConfigError, KubeError
 from ..module_utils._kube_module import PLAN_ARGUMENTS, WAIT_ARGUMENTS, KubeModule
+from ..module_utils._kube_prune import PruneScope, surplus
 from ..module_utils._kube_resources import Resources
 from ..module_utils._kube_status import is_instant
 from ..module_utils._kube_wait import Target, WaitError
 
 
-def present(module: KubeModule, documents: list[Document]) -> list[Outcome]:
-    """Apply the documents, or only say what would be created where there is no cluster yet."""
-    if module.cluster_is_planned():
-        return [Outcome(identity(document), "created", "no cluster yet", None, document) for document in documents]
-    resources = Resources(module.client)
-    return applier(module, resources).apply(documents)
-
-
-def absent(module: KubeModule, documents: list[Document]) -> list[Outcome]:
-    """Delete the documents' objects."""
-    if module.cluster_is_planned():
+def planned(documents: list[Document], state: str) -> list[Outcome]:
+    """Say what would happen where there is no cluster yet."""
+    if state == "absent":
         return [Outcome(identity(document), "unchanged", "no cluster yet") for document in documents]
-    return applier(module, Resources(module.client)).delete(documents, module.params["wait"])
+    return [Outcome(identity(document), "created", "no cluster yet", None, document) for document in documents]
+
+
+def present(
+    module: KubeModule, resources: Resources, documents: list[Document], scope: PruneScope | None
+) -> list[Outcome]:
+    """Apply the documents, then delete what the set holds beside them, if all went well until then."""
+    worker = applier(module, resources)
+    outcomes = worker.apply(documents, scope.kinds if scope else ())
+    if scope is None or any(outcome.result == "failed" for outcome in outcomes):
+        return outcomes
+    found = surplus(module.client, resources, scope, documents, module.params["field_manager"])
+    pruned = worker.delete(found, module.params["wait"])
+    for outcome in pruned:
+        outcome.reason = outcome.reason or "pruned, because no document describes it any more"
+    return outcomes + pruned
 
 
 def applier(module: KubeModule, resources: Resources) -> Applier:
@@ -250,6 +303,7 @@ def applier(module: KubeModule, resources: Resources) -> Applier:
         propagation_policy=params["propagation_policy"],
         check_mode=module.check_mode,
         wait_timeout=params["wait_timeout"],
+        hidden_fields=params["hidden_fields"],
     )
     return Applier(module.client, resources, options)
 
@@ -271,7 +325,16 @@ def work(module: KubeModule) -> dict[str, Any]:
     params = module.params
     documents = load_documents(params["definition"], params["src"], params["namespace"])
     module.hide_definition(documents, params["hidden_fields"])
-    outcomes = present(module, documents) if params["state"] == "present" else absent(module, documents)
+    if params["prune"] and params["state"] == "absent":
+        raise KubeConfigError("prune needs state=present", "With state=absent, describe what is to be deleted.")
+    scope = PruneScope.from_option(params["prune"], documents) if params["prune"] else None
+    if module.cluster_is_planned():
+        return report(module, planned(documents, params["state"]))
+    resources = Resources(module.client)
+    if params["state"] == "present":
+        outcomes = present(module, resources, documents, scope)
+    else:
+        outcomes = applier(module, resources).delete(documents, params["wait"])
     failures = [outcome for outcome in outcomes if outcome.result == "failed"]
     if failures:
         lines = [f"{outcome.identity}: {outcome.reason}" for outcome in failures]
@@ -280,11 +343,11 @@ def work(module: KubeModule) -> dict[str, Any]:
     if params["wait"] and params["state"] == "present" and not module.check_mode:
         targets = [
             Target(found.api_version, found.kind, found.name, found.namespace)
-            for found in (outcome.identity for outcome in outcomes)
+            for found in (outcome.identity for outcome in outcomes if outcome.after)
             if not is_instant(found.api_version, found.kind)
         ]
         try:
-            module.waiter(Resources(module.client)).wait(targets, params["wait_timeout"])
+            module.waiter(resources).wait(targets, params["wait_timeout"])
         except WaitError as error:
             module.fail(error, **report(module, outcomes))
     return report(module, outcomes)
@@ -292,6 +355,12 @@ def work(module: KubeModule) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point of the module."""
+    kind = {"api_version": {"type": "str", "required": True}, "kind": {"type": "str", "required": True}}
+    prune = {
+        "labels": {"type": "dict", "required": True},
+        "kinds": {"type": "list", "elements": "dict", "required": True, "options": kind},
+        "namespaces": {"type": "list", "elements": "str", "default": []},
+    }
     module = KubeModule(
         argument_spec={
             "definition": {"type": "raw", "aliases": ["resource_definition"], "no_log": True},
@@ -307,6 +376,7 @@ def main() -> None:
                 "choices": ["Background", "Foreground", "Orphan"],
                 "default": "Background",
             },
+            "prune": {"type": "dict", "options": prune},
             "hidden_fields": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "wait": {"type": "bool", "default": False},
             **PLAN_ARGUMENTS,

@@ -21,6 +21,7 @@ ORDER = (
     "test_kill",
     "test_alerts",
     "test_logs",
+    "test_flux",
     "test_policy",
     "test_network",
 )

@@ -152,7 +152,7 @@ def test_source_life(run: ModuleRunner, namespace: str, play: Callable[..., Cont
         "interval": "1m",
         "cert_secret_name": "registry-ca",
     }
-    missing = run("flux_source", {"kind": "OCIRepository", "name": "a"})
+    missing = run("flux_source", {"kind": "OCIRepository", "name": "a", "interval": "1m"})
     assert "url" in missing["msg"]
     wrong = run("flux_source", {**wanted, "kind": "GitRepository"})
     assert "cert_secret_name" in wrong["msg"]

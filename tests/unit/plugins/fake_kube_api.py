@@ -180,7 +180,8 @@ class FakeKubeApi:
         if verb == "PATCH" and "apply-patch" in content_type:
             return self._apply(path, query, body)
         if verb == "PATCH" and path in self.objects:
-            return 200, self.put(path, _merged(self.objects[path], body))
+            merged = _merged(self.objects[path], body)
+            return 200, merged if query.get("dryRun") else self.put(path, merged)
         if verb == "POST" and self._is_collection(path):
             key = f"{path}/{body['metadata']['name']}"
             if key in self.objects:

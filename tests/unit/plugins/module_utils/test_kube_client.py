@@ -127,6 +127,29 @@ def test_a_renewed_token_is_picked_up_once(api: FakeKubeApi) -> None:
     assert "expired" in caught.value.hint
 
 
+def test_a_renewed_certificate_makes_new_connections(api: FakeKubeApi, tmp_path: Path) -> None:
+    certificate = tmp_path / "client.crt"
+    loaded: list[Connection] = []
+
+    def load() -> Connection:
+        loaded.append(Connection(host=api.url, cert_file=str(certificate), key_file=str(tmp_path / "none")))
+        return loaded[-1]
+
+    certificate.write_text("old")
+    user = KubeClient(load(), load, lambda _seconds: None)
+    expired = status(401, "Unauthorized", "Unauthorized")
+    api.faults.append(Fault("GET", PATH, 401, expired))
+    with pytest.raises(UnauthorizedError):
+        user.get(PATH)
+    api.faults.append(Fault("GET", PATH, 401, expired))
+    certificate.write_text("new")
+    assert user.get(PATH)["data"] == {"a": "1"}
+    assert user.connection is loaded[-1]
+    # A request that was refused with the old credentials finds the new ones in place already.
+    assert user._refresh(loaded[0])
+    assert len(loaded) == 3
+
+
 def test_plain_conflicts_are_retried_ownership_conflicts_are_not(api: FakeKubeApi) -> None:
     api.faults.append(Fault("PATCH", PATH, 409, status(409, "Conflict", "the object has been modified"), times=2))
     client(api).request("PATCH", PATH, None, {"data": {}}, MERGE_PATCH)

@@ -10,6 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import websocket
 
 from ansible_collections.onprem.platform.plugins.module_utils import _kube_portforward
 from ansible_collections.onprem.platform.plugins.module_utils._kube_config import Connection
@@ -18,7 +19,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._kube_errors impor
     KubeConnectionError,
     NotFoundError,
 )
-from ansible_collections.onprem.platform.plugins.module_utils._kube_portforward import open_forward
+from ansible_collections.onprem.platform.plugins.module_utils._kube_portforward import _relay, open_forward
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 from ansible_collections.onprem.platform.tests.unit.fakes.kubernetes_api import FakeKubernetes
 
@@ -173,3 +174,51 @@ def test_a_proxy_is_used(cluster, echo):
         open_forward(Connection(host="http://api.invalid:6443", proxy=proxy), "shop", "echo", 7, 10)
     listener.close()
     assert seen == [b"CONNECT api.invalid:6443 HTTP/1.1"]
+
+
+class Channel:
+    """A WebSocket whose messages and faults the test chooses; the other end of ``sock`` wakes it up."""
+
+    def __init__(self, *messages: object) -> None:
+        self.sock, self.peer = socket.socketpair()
+        self.messages = list(messages)
+        self.closed = False
+        self.peer.send(b"x")
+
+    def recv_data(self, control_frame: bool) -> tuple[int, bytes]:
+        message = self.messages.pop(0)
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    def shutdown(self) -> None:
+        self.closed = True
+
+
+BINARY, CLOSE, PING = websocket.ABNF.OPCODE_BINARY, websocket.ABNF.OPCODE_CLOSE, websocket.ABNF.OPCODE_PING
+
+
+@pytest.mark.parametrize(
+    "end",
+    [(CLOSE, b""), (BINARY, b"\1no listener"), websocket.WebSocketException("broken"), OSError("gone")],
+)
+def test_every_end_of_a_channel_closes_both_sides(end):
+    channel = Channel((BINARY, b"\0\7\0"), (BINARY, b"\1\7\0"), (PING, b""), (BINARY, b""), (BINARY, b"\0data"), end)
+    near, far = socket.socketpair()
+    _relay(channel, far)
+    assert near.recv(100) == b"data"
+    assert near.recv(100) == b""
+    assert channel.closed
+
+
+def test_what_tls_has_decrypted_already_is_read_without_waiting(monkeypatch):
+    class Decrypted:
+        def pending(self) -> int:
+            return 5
+
+    channel = Channel((BINARY, b"\0\7\0"), (BINARY, b"\0data"), (CLOSE, b""))
+    channel.sock = Decrypted()
+    monkeypatch.setattr(_kube_portforward.ssl, "SSLSocket", Decrypted)
+    near, far = socket.socketpair()
+    _relay(channel, far)
+    assert near.recv(100) == b"data"

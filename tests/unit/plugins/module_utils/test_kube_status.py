@@ -141,6 +141,13 @@ NODES = {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvaila
             ),
             "progressing",
         ),
+        # As kustomize-controller leaves them, without Reconciling.
+        (thing("Kustomization", conditions(cond("Ready", "False", "DependencyNotReady"))), "progressing"),
+        (thing("Kustomization", conditions(cond("Ready", "False", "ArtifactFailed"))), "progressing"),
+        # The conditions are there, the rest of the status follows.
+        (thing("OCIRepository", conditions(cond("Ready"))), "progressing"),
+        (thing("OCIRepository", conditions(cond("Ready"), artifact={"revision": "a"})), "ready"),
+        (thing("Kustomization", conditions(cond("Ready"), observedGeneration=-1)), "progressing"),
         (thing("HelmRepository", type="oci"), "ready"),
         (thing("HelmRepository"), "progressing"),
         (thing("Alert"), "ready"),

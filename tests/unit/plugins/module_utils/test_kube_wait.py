@@ -16,7 +16,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._kube_client impor
 from ansible_collections.onprem.platform.plugins.module_utils._kube_conditions import failed, ready
 from ansible_collections.onprem.platform.plugins.module_utils._kube_config import Connection
 from ansible_collections.onprem.platform.plugins.module_utils._kube_diagnose import Diagnoser
-from ansible_collections.onprem.platform.plugins.module_utils._kube_errors import ForbiddenError
+from ansible_collections.onprem.platform.plugins.module_utils._kube_errors import ForbiddenError, KubeApiError
 from ansible_collections.onprem.platform.plugins.module_utils._kube_resources import Resources
 from ansible_collections.onprem.platform.plugins.module_utils._kube_wait import (
     Target,
@@ -300,3 +300,98 @@ def test_diagnosis_without_permission_or_selector(api: FakeKubeApi) -> None:
     assert "InvalidImageName" in str(diagnoser(api).terminal(stuck))
     api.faults.append(Fault("GET", "/events", 403, status(403, "Forbidden", "no")))
     assert diagnoser(api).explain(bare, None) == ""
+
+
+JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "a", "uid": "u"}}
+
+
+@pytest.mark.parametrize("more", [{"until": "condition", "condition": {"type": "Complete"}}, {"until": "expression"}])
+def test_a_failed_job_never_completes(api: FakeKubeApi, more: dict[str, Any]) -> None:
+    """Waiting for a condition or an expression ends at once as well."""
+    gave_up = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
+    api.put("/apis/batch/v1/namespaces/a/jobs/j", {**JOB, "status": {"conditions": [gave_up]}})
+    target = Target("batch/v1", "Job", "j", "a", expression="status.succeeded", **more)
+    with pytest.raises(WaitError, match="has failed: Failed=True BackoffLimitExceeded"):
+        waiter(api).wait([target], 30)
+    wanted = Target("batch/v1", "Job", "j", "a", until="condition", condition={"type": "Failed"})
+    assert waiter(api).wait([wanted], 5)[0].progress.ready
+
+
+def test_a_suspended_flux_object_may_be_waited_for_by_expression(api: FakeKubeApi) -> None:
+    api.discovery["/apis/helm.toolkit.fluxcd.io/v2"] = [{"kind": "HelmRelease", "name": "hrs", "namespaced": True}]
+    release = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "spec": {"suspend": True}}
+    api.put("/apis/helm.toolkit.fluxcd.io/v2/namespaces/a/hrs/x", {**release, "metadata": {"name": "x"}})
+    target = Target("helm.toolkit.fluxcd.io/v2", "HelmRelease", "x", "a", until="expression", expression="status.done")
+    with pytest.raises(WaitError, match=r"not ready after 0\.3 s"):
+        waiter(api).wait([target], 0.3)
+
+
+def test_stalled_objects_come_with_their_events(api: FakeKubeApi) -> None:
+    api.discovery["/apis/test/v1"] = [{"kind": "Widget", "name": "widgets", "namespaced": True}]
+    stalled = {"conditions": [{"type": "Stalled", "status": "True", "reason": "Wrong"}]}
+    metadata = {"name": "w", "namespace": "a", "uid": "widget-uid"}
+    widget = {"apiVersion": "test/v1", "kind": "Widget", "metadata": metadata, "status": stalled}
+    api.put("/apis/test/v1/namespaces/a/widgets/w", widget)
+    event = {"involvedObject": {"uid": "widget-uid"}, "reason": "Bad", "message": "because of that"}
+    put(api, "e", "Event", "events", **event)
+    with pytest.raises(WaitError, match=r"Stalled=True Wrong\. last events: Bad: because of that"):
+        waiter(api).wait([Target("test/v1", "Widget", "w", "a")], 30)
+
+
+@pytest.mark.parametrize(
+    ("pod", "word"),
+    [
+        ({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}, "Unschedulable"),
+        (
+            {"containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "CreateContainerConfigError"}}}]},
+            "container c: CreateContainerConfigError",
+        ),
+        ({"containerStatuses": [{"name": "c", "ready": False, "state": {"running": {}}}]}, "not ready: c"),
+        ({"phase": "Pending"}, "phase Pending"),
+        ({"phase": "Succeeded"}, "0 of 1 pods are ready"),
+        ({"conditions": [{"type": "Ready", "status": "True"}]}, "0 of 1 pods are ready"),
+    ],
+)
+def test_a_timeout_names_the_obstacle(api: FakeKubeApi, pod: dict[str, Any], word: str) -> None:
+    selector = {"matchLabels": {"app": "w"}}
+    metadata = {"name": "s", "namespace": "a", "uid": "u"}
+    workload = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": {"selector": selector}}
+    api.put(f"{APPS}/statefulsets/s", workload)
+    labelled = {"name": "s-0", "namespace": "a", "labels": {"app": "w"}, "uid": "pod-uid"}
+    api.put(f"{CORE}/pods/s-0", {"apiVersion": "v1", "kind": "Pod", "metadata": labelled, "status": pod})
+    put(api, "e", "Event", "events", involvedObject={"uid": "pod-uid"}, reason="Slow", message="the event")
+    with pytest.raises(WaitError, match="not ready after") as caught:
+        waiter(api).wait([Target("apps/v1", "StatefulSet", "s", "a")], 0.3)
+    assert word in caught.value.message
+    stuck = "0 of 1" not in word
+    assert ("pod s-0" in caught.value.message, "the event" in caught.value.message) == (stuck, stuck)
+    api.faults.append(Fault("GET", "labelSelector", 403, status(403, "Forbidden", "cannot list")))
+    with pytest.raises(WaitError, match="not ready after"):
+        waiter(api).wait([Target("apps/v1", "StatefulSet", "s", "a")], 0.3)
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_server_that_refuses_the_watch_for_a_moment(api: FakeKubeApi, code: int) -> None:
+    api.faults.append(Fault("GET", "watch=true", code, status(code, "Busy", "stopping")))
+    later(0.3, lambda: put(api, "one"))
+    assert waiter(api).wait([config_map("one")], 10)[0].progress.ready
+
+
+def test_a_token_that_expires_while_watching(api: FakeKubeApi) -> None:
+    api.tokens = {"old"}
+    fresh = Connection(host=api.url, token="new", retry_timeout=3)
+    user = KubeClient(Connection(host=api.url, token="old", retry_timeout=3), lambda: fresh)
+    resources = Resources(user)
+    api.faults.append(Fault("EVENT", "configmaps", 410))
+
+    def renew() -> None:
+        api.tokens = {"new"}
+        put(api, "one")
+
+    expired = status(401, "Unauthorized", "Unauthorized")
+    api.faults.append(Fault("GET", "watch=true", 401, expired))
+    later(0.3, renew)
+    assert Waiter(user, resources, Diagnoser(user, resources, 3, 0)).wait([config_map("one")], 10)[0].progress.ready
+    api.faults.append(Fault("GET", "watch=true", 401, expired, times=9))
+    with pytest.raises(KubeApiError, match="Unauthorized"):
+        Waiter(user, resources, Diagnoser(user, resources, 3, 0)).wait([config_map("two")], 10)

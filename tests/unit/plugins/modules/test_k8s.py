@@ -19,6 +19,7 @@ from ansible_collections.onprem.platform.plugins.modules import (
     flux_kustomization,
     flux_reconcile,
     flux_source,
+    flux_suspend,
     k8s_apply,
     k8s_wait,
 )
@@ -44,6 +45,7 @@ RELEASE = {
     "hidden_fields": ["spec.values.password"],
     "labels": {"team": "one"},
 }
+READY = {"conditions": [{"type": "Ready", "status": "True", "message": "done"}]}
 
 
 @pytest.fixture
@@ -54,6 +56,7 @@ def api() -> Iterator[FakeKubeApi]:
         "GitRepository": "gitrepositories",
         "HelmRepository": "helmrepositories",
         "HelmChart": "helmcharts",
+        "Bucket": "buckets",
         "Kustomization": "kustomizations",
         "HelmRelease": "helmreleases",
     }
@@ -205,7 +208,7 @@ def test_flux_objects(run: Runner, api: FakeKubeApi, module: Any, params: dict[s
     waiting = run(module, {**params, "interval": "2m", "wait": True, "wait_timeout": 1})
     assert "not ready after 1 s" in waiting["msg"]
     path, live = next((path, item) for path, item in api.objects.items() if item["kind"] == created["object"]["kind"])
-    api.put(path, {**live, "status": {"conditions": [{"type": "Ready", "status": "True", "message": "done"}]}})
+    api.put(path, {**live, "status": {**READY, "artifact": {"revision": "1"}}})
     assert run(module, {**params, "interval": "2m", "wait": True})["flux"]["message"] == "done"
     refused = run(module, {**params, "spec": {"interval": "3m"}})
     assert "spec repeats" in refused["msg"]
@@ -248,3 +251,122 @@ def test_info_and_reconcile(run: Runner, api: FakeKubeApi) -> None:
     late = run(flux_reconcile, {**wanted, "force": True, "wait_timeout": 1})
     assert "has not been handled" in late["msg"]
     assert run(flux_reconcile, {**wanted, "name": "none"}, check=True)["requested"]
+
+
+def test_buckets(run: Runner, api: FakeKubeApi) -> None:
+    bucket = {"kind": "Bucket", "name": "b", "namespace": "f", "interval": "1m", "endpoint": "s3.test:9000"}
+    assert "needs endpoint and bucket_name" not in run(flux_source, {**bucket, "bucket_name": "m"}).get("msg", "")
+    assert "a Bucket needs bucket_name" in run(flux_source, bucket)["msg"]
+    assert "a Bucket has no url" in run(flux_source, {**bucket, "bucket_name": "m", "url": "x"})["msg"]
+    assert "needs url" in run(flux_source, {"kind": "GitRepository", "name": "g", "interval": "1m"})["msg"]
+    spec = next(item for item in api.objects.values() if item["kind"] == "Bucket")["spec"]
+    assert spec == {"interval": "1m", "endpoint": "s3.test:9000", "bucketName": "m"}
+
+
+def test_suspend_and_resume(run: Runner, api: FakeKubeApi) -> None:
+    run(flux_source, SOURCE)
+    path = "/apis/source.toolkit.fluxcd.io/v1/namespaces/f/ocirepositories/tree"
+    wanted = {"kind": "OCIRepository", "name": "tree", "namespace": "f"}
+    assert not run(flux_suspend, {**wanted, "state": "resumed"})["changed"]
+    suspended = run(flux_suspend, {**wanted, "wait": True})
+    assert (suspended["changed"], suspended["flux"]["suspended"]) == (True, True)
+    assert suspended["diff"] == {"before": {"suspend": False}, "after": {"suspend": True}}
+    again = run(flux_suspend, wanted)
+    assert (again["changed"], again["writes"]) == (False, 0)
+    # A later apply of the description does not resume it.
+    assert not run(flux_source, SOURCE)["changed"]
+    running = {"type": "Reconciling", "status": "True", "reason": "Progressing", "message": "at work"}
+    api.put(path, {**api.objects[path], "status": {"conditions": [running]}})
+    assert "at work" in run(flux_suspend, {**wanted, "wait": True, "wait_timeout": 1})["msg"]
+    api.put(path, {**api.objects[path], "status": {"conditions": [{**running, "reason": "ProgressingWithRetry"}]}})
+    assert not run(flux_suspend, {**wanted, "wait": True, "wait_timeout": 5})["changed"]
+    api.put(path, {**api.objects[path], "status": {**READY, "artifact": {"revision": "1"}}})
+    planned = run(flux_suspend, {**wanted, "state": "resumed", "wait": True}, check=True)
+    assert (planned["changed"], planned["writes"]) == (True, 0)
+    resumed = run(flux_suspend, {**wanted, "state": "resumed", "wait": True})
+    assert (resumed["changed"], resumed["flux"]["ready"]) == (True, True)
+    assert "suspend" not in api.objects[path]["spec"]
+    assert run(flux_suspend, {**wanted, "name": "none"})["failure"]["code"] == 404
+
+
+def test_options_that_hold_secrets_stay_hidden_when_nothing_was_done(run: Runner, api: FakeKubeApi) -> None:
+    """Ansible shows the options of a failed module as well."""
+    nameless = {"apiVersion": "v1", "kind": "Secret", "stringData": {"password": CANARY}, "metadata": {}}
+    broken = f"kind: Secret\nstringData: {{password: {CANARY}\n"
+    twice = {**RELEASE, "spec": {"interval": "2m", "extra": CANARY}}
+    substitute = {**KUSTOMIZATION, "substitute": {"password": CANARY}, "spec": {"prune": False}}
+    answers = [run(k8s_apply, {"definition": nameless}), run(k8s_apply, {"definition": broken})]
+    answers += [run(flux_helm_release, twice), run(flux_kustomization, substitute)]
+    for answer in answers:
+        assert answer["failed"]
+        assert CANARY not in json.dumps(answer)
+    assert "line 2" in answers[1]["msg"] or "line 3" in answers[1]["msg"]
+    hidden = {**KUSTOMIZATION, "substitute": {"password": CANARY}, "hidden_fields": ["spec.postBuild.substitute"]}
+    assert CANARY not in json.dumps(run(flux_kustomization, hidden))
+
+
+def test_messages_of_others_do_not_quote_what_is_hidden(run: Runner, api: FakeKubeApi) -> None:
+    refusal = status(422, "Invalid", "x", causes=[{"field": "spec.values", "message": f"bad value {CANARY}"}])
+    api.faults.append(Fault("PATCH", "helmreleases", 422, refusal))
+    refused = run(flux_helm_release, RELEASE)
+    assert "spec.values: bad value ********" in refused["msg"]
+    run(flux_helm_release, RELEASE)
+    path, live = next((path, item) for path, item in api.objects.items() if item["kind"] == "HelmRelease")
+    quoting = {"type": "Ready", "status": "False", "reason": "InstallFailed", "message": f"template: {CANARY}"}
+    api.put(path, {**live, "status": {"conditions": [quoting]}})
+    failed = run(flux_helm_release, {**RELEASE, "wait": True, "wait_timeout": 5})
+    assert "template: ********" in failed["msg"]
+    listed = {**config_map(), "data": {"items": [{"token": CANARY}, {"token": 7}]}}
+    api.faults.append(Fault("PATCH", "configmaps", 422, status(422, "Invalid", f"{CANARY} is bad")))
+    answer = run(k8s_apply, {"definition": listed, "hidden_fields": ["data.items.token", "data.none"]})
+    assert CANARY not in json.dumps([refused, failed, answer])
+
+
+def test_discovery_is_asked_once(run: Runner, api: FakeKubeApi) -> None:
+    """Kinds of several groups, applied and waited for."""
+    release = {"apiVersion": API_VERSIONS["HelmRelease"], "kind": "HelmRelease", "metadata": {"name": "x"}}
+    source = {"apiVersion": API_VERSIONS["Bucket"], "kind": "Bucket", "metadata": {"name": "x"}}
+
+    def entry(kind: str, plural: str) -> dict[str, Any]:
+        return {
+            "resource": plural,
+            "scope": "Namespaced",
+            "responseKind": {"kind": kind},
+            "subresources": [{"subresource": "status"}],
+        }
+
+    def group(name: str, version: str, item: dict[str, Any]) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "versions": [{"version": version, "resources": [item]}]}
+
+    api.aggregated = {
+        "kind": "APIGroupDiscoveryList",
+        "items": [
+            group("helm.toolkit.fluxcd.io", "v2", entry("HelmRelease", "helmreleases")),
+            group("source.toolkit.fluxcd.io", "v1", entry("Bucket", "buckets")),
+        ],
+    }
+    unknown = {"apiVersion": "nobody/v1", "kind": "Widget", "metadata": {"name": "x"}}
+    answer = run(k8s_apply, {"definition": [release, source, unknown], "wait": True, "wait_timeout": 1})
+    assert answer["summary"] == {"created": 2, "failed": 1}
+    run(k8s_apply, {"definition": [release, source], "wait": True, "wait_timeout": 1})
+    asked = [path for verb, path in api.log if verb == "GET" and "/namespaces/" not in path]
+    assert asked == ["/apis", "/apis"]
+
+
+MODULES_OF_THE_GROUP = sorted(
+    path.stem
+    for path in (Path(__file__).parents[4] / "plugins" / "modules").glob("*.py")
+    if "onprem.platform.attributes.k8s\n" in path.read_text()
+)
+
+
+def test_action_group_is_complete() -> None:
+    groups = yaml.safe_load((Path(__file__).parents[4] / "meta" / "runtime.yml").read_text())["action_groups"]
+    assert sorted(groups["k8s"]) == MODULES_OF_THE_GROUP
+    # Whatever has the connection options belongs to it, whether its documentation says so or not.
+    connected = {
+        path.stem
+        for path in (Path(__file__).parents[4] / "plugins" / "modules").glob("*.py")
+        if "KubeModule(" in path.read_text()
+    }
+    assert connected == set(groups["k8s"])

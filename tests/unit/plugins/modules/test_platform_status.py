@@ -90,7 +90,8 @@ class Site:
         for name in ("cp1", "w1"):
             self.api.put(f"/api/v1/nodes/{name}", {"status": {"conditions": READY, "nodeInfo": NODE_INFO}})
         self.put("apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations/platform", READY)
-        self.put("apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/ocirepositories/platform", READY)
+        artifact = {"artifact": {"revision": "latest@sha256:ab"}}
+        self.put("apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/ocirepositories/platform", READY, artifact)
         self.put(
             "apis/helm.toolkit.fluxcd.io/v2/namespaces/shop/helmreleases/shop",
             READY,
