@@ -152,8 +152,9 @@ from typing import Any
 
 from ..module_utils._flux import API_VERSIONS, FluxObject, Reconciler
 from ..module_utils._flux_status import summary
+from ..module_utils._kube_errors import NotFoundError
 from ..module_utils._kube_module import PLAN_ARGUMENTS, WAIT_ARGUMENTS, KubeModule
-from ..module_utils._kube_resources import Resources
+from ..module_utils._kube_resources import Resources, UnknownKindError
 
 
 def work(module: KubeModule) -> dict[str, Any]:
@@ -165,7 +166,13 @@ def work(module: KubeModule) -> dict[str, Any]:
     resources = Resources(module.client)
     reconciler = Reconciler(module.client, resources, module.waiter(resources))
     item = FluxObject(params["kind"], params["namespace"], params["name"])
-    document = reconciler.read(item)
+    try:
+        document = reconciler.read(item)
+    except (NotFoundError, UnknownKindError):
+        if not module.check_mode:
+            raise
+        # The object may be made by what this run has only checked.
+        return {"changed": wanted, **module.request_counts()}
     before = bool((document.get("spec") or {}).get("suspend"))
     if before != wanted:
         document = reconciler.suspend(item, wanted, module.check_mode)

@@ -287,6 +287,8 @@ def test_suspend_and_resume(run: Runner, api: FakeKubeApi) -> None:
     assert (resumed["changed"], resumed["flux"]["ready"]) == (True, True)
     assert "suspend" not in api.objects[path]["spec"]
     assert run(flux_suspend, {**wanted, "name": "none"})["failure"]["code"] == 404
+    assert run(flux_suspend, {**wanted, "name": "none"}, check=True)["changed"]
+    assert not run(flux_suspend, {**wanted, "name": "none", "state": "resumed"}, check=True)["changed"]
 
 
 def test_options_that_hold_secrets_stay_hidden_when_nothing_was_done(run: Runner, api: FakeKubeApi) -> None:
