@@ -141,6 +141,10 @@ benchmark-vault: venv ## Figures of docs/vault.md: our modules beside loops over
 benchmark-images: venv ## Figures of docs/images.md: the application's images beside one image for everything (250 MB of packages)
 	$(BIN)/python tests/benchmarks/images.py
 
+.PHONY: benchmark-kubernetes
+benchmark-kubernetes: venv ## Figures of docs/kubernetes_modules.md: our modules beside kubernetes.core and kubectl (COLLECTIONS=its directory)
+	$(BIN)/python tests/benchmarks/kubernetes_benchmark.py --collections $(COLLECTIONS)
+
 .PHONY: test
 test: ## The gate that continuous integration runs
 	@scripts/gate lint unit sanity bundle integration molecule

@@ -27,13 +27,21 @@ MODULES = (
     "flux_kustomization",
     "flux_helm_release",
     "flux_info",
+    "flux_reconcile",
+    "flux_suspend",
+    "oci_artifact",
     "cluster_image_policy",
 )
-CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "example", "namespace": "default"}}
+LABELS = {"app.kubernetes.io/part-of": "shop"}
+METADATA = {"name": "example", "namespace": "default", "labels": LABELS}
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": METADATA}
 
 
 def test_examples(api_server: Any, tmp_path: Path) -> None:
-    defaults = {"group/onprem.platform.k8s": {"kubeconfig": str(api_server.kubeconfig)}}
+    defaults = {
+        "group/onprem.platform.k8s": {"kubeconfig": str(api_server.kubeconfig)},
+        "onprem.platform.oci_artifact": {"plan_without_registry": True},
+    }
     plays: list[dict[str, Any]] = []
     for name in MODULES:
         module = importlib.import_module(f"ansible_collections.onprem.platform.plugins.modules.{name}")
@@ -43,6 +51,10 @@ def test_examples(api_server: Any, tmp_path: Path) -> None:
     playbook.write_text(yaml.safe_dump(plays, sort_keys=False))
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "example.yml").write_text(yaml.safe_dump(CONFIG_MAP))
+    (tmp_path / "files" / "chart").mkdir(parents=True)
+    (tmp_path / "files" / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: shop\nversion: 1.0.0\n")
+    (tmp_path / "files" / "tree").mkdir()
+    (tmp_path / "files" / "tree" / "example.yml").write_text(yaml.safe_dump(CONFIG_MAP))
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "objects.yml.j2").write_text(json.dumps(CONFIG_MAP))
     done = subprocess.run(

@@ -4,13 +4,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ApiServer = Any
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -18,6 +24,7 @@ ModuleRunner = Callable[..., dict[str, Any]]
 PATHS = {
     "OCIRepository": "/apis/source.toolkit.fluxcd.io/v1/namespaces/{}/ocirepositories",
     "GitRepository": "/apis/source.toolkit.fluxcd.io/v1/namespaces/{}/gitrepositories",
+    "Bucket": "/apis/source.toolkit.fluxcd.io/v1/namespaces/{}/buckets",
     "Kustomization": "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{}/kustomizations",
     "HelmRelease": "/apis/helm.toolkit.fluxcd.io/v2/namespaces/{}/helmreleases",
 }
@@ -104,6 +111,8 @@ def fetches(revision: str) -> Callable[..., None]:
         controller.status(token, conditions=[condition("Reconciling", "True", "Progressing", generation)])
         time.sleep(0.2)
         ready = condition("Ready", "True", "Succeeded", generation, "stored artifact")
+        controller.status("", conditions=[ready])
+        time.sleep(0.2)
         controller.status(token, observedGeneration=generation, conditions=[ready], artifact=artifact(revision))
 
     return react
@@ -217,6 +226,12 @@ def test_other_sources(run: ModuleRunner, namespace: str) -> None:
     }
     assert run("flux_source", {**helm, "wait": True, "wait_timeout": 5})["flux"]["ready"]
     assert not run("flux_source", helm)["changed"]
+    bucket = {"kind": "Bucket", "name": "reports", "namespace": namespace, "interval": "5m", "prefix": "a/"}
+    address = {"endpoint": "objects.test:9000", "bucket_name": "manifests"}
+    assert "needs endpoint and bucket_name" in run("flux_source", bucket)["msg"]
+    assert run("flux_source", {**bucket, **address})["changed"]
+    again = run("flux_source", {**bucket, **address})
+    assert (again["changed"], again["writes_seen"]) == (False, [])
     repeated = run("flux_source", {**git, "spec": {"url": "https://elsewhere.test"}})
     assert "spec repeats" in repeated["msg"]
     invalid = run("flux_source", {**git, "interval": "soon"})
@@ -446,6 +461,96 @@ def test_reconcile_failures(run: ModuleRunner, namespace: str, play: Callable[..
     play("OCIRepository", namespace, "platform", unreachable)
     answer = run("flux_reconcile", wanted)
     assert "connection refused" in answer["msg"]
+
+
+def test_suspend(run: ModuleRunner, namespace: str, play: Callable[..., Controller], api_server: ApiServer) -> None:
+    source(run, namespace)
+    wanted = {"kind": "OCIRepository", "name": "platform", "namespace": namespace, "wait_timeout": 20}
+    planned = run("flux_suspend", wanted, check=True)
+    assert (planned["changed"], planned["writes_seen"]) == (True, [])
+    suspended = run("flux_suspend", {**wanted, "wait": True})
+    assert (suspended["flux"]["suspended"], len(suspended["writes_seen"])) == (True, 1)
+    assert suspended["diff"] == planned["diff"]
+    again = run("flux_suspend", wanted)
+    assert (again["changed"], again["writes_seen"]) == (False, [])
+    # Who describes the object without "suspend" leaves it alone.
+    params = {"kind": "OCIRepository", "name": "platform", "namespace": namespace, "interval": "1m"}
+    assert not run("flux_source", {**params, "url": "oci://r.test/a"})["changed"]
+    play("OCIRepository", namespace, "platform", fetches(f"latest@{DIGEST}"))
+    resumed = run("flux_suspend", {**wanted, "state": "resumed", "wait": True})
+    assert (resumed["changed"], resumed["flux"]["ready"]) == (True, True), resumed
+    assert "suspend" not in api_server.call("GET", PATHS["OCIRepository"].format(namespace) + "/platform")["spec"]
+    # And whoever sets it in the description meets no other owner.
+    described = run("flux_source", {**params, "url": "oci://r.test/a", "suspend": False})
+    assert not described.get("failed"), described
+    refused = run("flux_suspend", wanted, kubeconfig=str(api_server.user("nobody-suspends")))
+    for word in ("nobody-suspends", "get", "ocirepositories", namespace):
+        assert word in refused["msg"]
+    assert "not found" in run("flux_suspend", {**wanted, "name": "none"})["msg"]
+
+
+CANARY = "canary-3d7c-never-shown"
+
+
+def test_no_secret_at_the_highest_verbosity(api_server: ApiServer, namespace: str, tmp_path: Path) -> None:
+    """ansible-playbook -vvv --diff over everything that takes a secret, with success and with failures."""
+    config = yaml.safe_load(api_server.kubeconfig.read_text())
+    config["users"][0]["user"]["token"] = f"{CANARY}-token"
+    key = config["users"][0]["user"]["client-key-data"]
+    encoded = base64.b64encode(CANARY.encode()).decode()
+    meta = {"name": "login", "namespace": namespace}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"password": CANARY}}
+    changed = {**secret, "stringData": {"password": f"{CANARY}-2", "more": CANARY}}
+    bad = {**secret, "data": {"bad key!": encoded}}
+    nameless = {**secret, "metadata": {}}
+    broken = f"kind: Secret\nstringData: {{password: {CANARY}\n"
+    template = tmp_path / "secret.yml.j2"
+    template.write_text(yaml.safe_dump(secret).replace(CANARY, "{{ password }}"))
+    hidden = release(namespace, values={"password": CANARY}, spec={"persistentClient": True})
+    substitute = {"substitute": {"password": CANARY}, "hidden_fields": ["spec.postBuild.substitute"]}
+    rendered = "{{ lookup('ansible.builtin.template', '" + str(template) + "') }}"
+
+    def task(module: str, fails: bool = False, **options: Any) -> dict[str, Any]:
+        found = {f"onprem.platform.{module}": options}
+        return {**found, "register": "found", "failed_when": "found is not failed"} if fails else found
+
+    tasks = [
+        task("k8s_apply", definition=secret),
+        task("k8s_apply", definition=rendered),
+        task("k8s_apply", definition=[changed]),
+        task("k8s_apply", True, definition=bad),
+        task("k8s_apply", True, definition=nameless),
+        task("k8s_apply", True, definition=broken),
+        task("k8s_apply", definition=secret, state="absent"),
+        task("flux_helm_release", **hidden),
+        task("flux_helm_release", **{**hidden, "values": {"password": f"{CANARY}-2"}}),
+        task("flux_helm_release", True, **{**hidden, "interval": f"{CANARY}-not-hidden"[:6]}),
+        task("flux_helm_release", True, **{**hidden, "spec": {"interval": "1m", "secret": CANARY}}),
+        task("flux_kustomization", **kustomization(namespace, **substitute)),
+        task("flux_kustomization", True, **kustomization(namespace, **substitute, spec={"prune": CANARY})),
+        task("flux_info", namespace=namespace),
+        task("k8s_apply", True, definition=secret, host="https://127.0.0.1:9", api_key=CANARY, retry_timeout=0),
+    ]
+    defaults = {"group/onprem.platform.k8s": {"kubeconfig": "{{ config }}"}}
+    play = {"hosts": "localhost", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(yaml.safe_dump([{**play, "vars_files": ["vars.yml"]}], sort_keys=False))
+    (tmp_path / "vars.yml").write_text(yaml.safe_dump({"config": config, "password": CANARY}))
+    root = Path(__file__).resolve().parents[3]
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
+    done = subprocess.run(
+        [*command, "-vvv", "--diff", "-e", f"ansible_python_interpreter={sys.executable}", str(playbook)],
+        cwd=root,
+        env={**os.environ, "ANSIBLE_CONFIG": str(root / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    assert f"ok={len(tasks)}" in output and "+++" in output and "(changed)" in output
+    for value in (CANARY, encoded, encoded[:16], key):
+        assert value not in output, next(line for line in output.splitlines() if value in line)[:2000]
 
 
 def test_info(run: ModuleRunner, namespace: str, play: Callable[..., Controller], api_server: ApiServer) -> None:

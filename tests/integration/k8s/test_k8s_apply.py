@@ -293,6 +293,12 @@ def test_kubectl_sees_no_difference(
 ) -> None:
     documents = everyday_objects(namespace)
     assert not run("k8s_apply", {"definition": documents}).get("failed")
+    # A change of one object, and a change of another by somebody else that the second run takes back.
+    documents[0]["spec"]["replicas"] = 3
+    path = f"/api/v1/namespaces/{namespace}/configmaps/web"
+    api_server.call("PATCH", path, {"data": {"colour": "green"}}, "application/merge-patch+json")
+    second = run("k8s_apply", {"definition": documents, "force_conflicts": True})
+    assert second["summary"] == {"configured": 2, "unchanged": 11}, second
     manifest = tmp_path / "objects.yaml"
     manifest.write_text(yaml.safe_dump_all(documents))
     done = subprocess.run(
@@ -368,6 +374,37 @@ def test_crd_namespace_and_custom_resource_in_one_call(run: ModuleRunner, api_se
     assert invalid["failed"]
     assert "spec.size" in invalid["msg"]
     assert run("k8s_apply", {"definition": [widget("one-call", colour="blue"), CRD], "state": "absent"})["changed"]
+
+
+def test_pruning(run: ModuleRunner, namespace: str, api_server: ApiServer) -> None:
+    """What is no longer described goes, in one call; what only carries the same labels stays."""
+    labels = {"part-of": "shop"}
+
+    def member(name: str) -> dict[str, Any]:
+        document = config_map(namespace, name)
+        document["metadata"]["labels"] = labels
+        return document
+
+    kinds = [{"api_version": "v1", "kind": "ConfigMap"}, {"api_version": "apps/v1", "kind": "Deployment"}]
+    prune = {"labels": labels, "kinds": kinds}
+    web = deployment(namespace)
+    web["metadata"]["labels"] = labels
+    wanted = {"definition": [member("one"), member("two"), web], "prune": prune}
+    assert run("k8s_apply", wanted)["summary"] == {"created": 3}
+    copied = {"metadata": {"name": "copied", "labels": labels}}
+    api_server.call("POST", f"/api/v1/namespaces/{namespace}/configmaps?fieldManager=a-controller", copied)
+    again = run("k8s_apply", wanted)
+    assert (again["summary"], again["writes_seen"]) == ({"unchanged": 3}, [])
+    fewer = {**wanted, "definition": [member("one")], "wait": True}
+    planned = run("k8s_apply", fewer, check=True)
+    assert results(planned) == {"one": "unchanged", "web": "deleted", "two": "deleted"}
+    assert planned["writes_seen"] == []
+    pruned = run("k8s_apply", fewer)
+    assert results(pruned) == results(planned)
+    assert pruned["diff"] == planned["diff"]
+    left = api_server.call("GET", f"/api/v1/namespaces/{namespace}/configmaps")["items"]
+    assert sorted(item["metadata"]["name"] for item in left) == ["copied", "one"]
+    assert run("k8s_apply", fewer)["writes_seen"] == []
 
 
 def test_secret_values_are_never_shown(run: ModuleRunner, namespace: str, api_server: ApiServer) -> None:

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A proxy between a module and a real API server that answers wrongly, or not, when it is told to.
+
+What is not disturbed goes to the server and comes back unchanged, watches as they stream.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import Disturbance
+
+HEADERS = ("Authorization", "Content-Type", "Accept", "User-Agent")
+
+
+def refusal(code: int, reason: str, message: str) -> bytes:
+    """Return a Status object as the server would send it."""
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
+    return json.dumps({**status, "code": code, "reason": reason, "message": message}).encode()
+
+
+def reset(handler: BaseHTTPRequestHandler) -> None:
+    """Cut a connection with a reset."""
+    handler.close_connection = True
+    linger = struct.pack("ii", 1, 0)  # close() then sends RST in place of FIN
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    handler.connection.close()
+
+
+class ApiFaultProxy:
+    """Hands requests over; ``disturbances`` are tried in their order. ``seen`` lists what came in.
+
+    ``on_request`` is called with method and path of each request before anything else happens.
+    """
+
+    def __init__(self, target: str, authority: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the strict rules that the tests' authority breaks
+        context.load_verify_locations(authority)
+        self._pool = urllib3.PoolManager(ssl_context=context, retries=False, maxsize=16)
+        self.target = target
+        self.disturbances: list[Disturbance] = []
+        self.seen: list[tuple[str, str]] = []
+        self.on_request: Callable[[str, str], None] = lambda _method, _path: None
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _disturbance(self, method: str, path: str) -> Disturbance | None:
+        with self._lock:
+            for disturbance in self.disturbances:
+                if disturbance.times > 0 and disturbance.method == method and disturbance.path in path:
+                    disturbance.times -= 1
+                    return disturbance
+        return None
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_arguments: Any) -> None:
+                """Keep quiet."""
+
+            def handle_request(self) -> None:
+                content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                proxy.seen.append((self.command, self.path))
+                proxy.on_request(self.command, self.path)
+                disturbance = proxy._disturbance(self.command, self.path)
+                if disturbance is None:
+                    return self._relay(self._forward(content))
+                if not (disturbance.after or disturbance.truncate or disturbance.slow):
+                    return reset(self) if disturbance.lose else self._answer(disturbance.status, disturbance.body)
+                answer = self._forward(content)
+                if disturbance.lose:
+                    return reset(self)
+                half = len(answer.data) // 2 if disturbance.truncate else None
+                time.sleep(disturbance.slow)
+                return self._answer(answer.status, answer.data[:half])
+
+            def _forward(self, content: bytes) -> Any:
+                headers = {name: self.headers[name] for name in HEADERS if name in self.headers}
+                streams = "watch=true" in self.path
+                return proxy._pool.request(
+                    self.command, proxy.target + self.path, body=content, headers=headers, preload_content=not streams
+                )
+
+            def _relay(self, answer: Any) -> None:
+                if "watch=true" not in self.path:
+                    return self._answer(answer.status, answer.data)
+                self.send_response(answer.status)
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.close_connection = True
+                try:
+                    for part in answer.stream():
+                        self.wfile.write(part)
+                        self.wfile.flush()
+                except OSError:
+                    answer.close()  # the client has seen enough
+                return None
+
+            def _answer(self, status: int, content: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                if status == 429:
+                    self.send_header("Retry-After", "1")
+                self.end_headers()
+                try:
+                    self.wfile.write(content)
+                except OSError:
+                    self.close_connection = True  # the client has given up a slow answer
+
+            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_request
+
+        return Handler
