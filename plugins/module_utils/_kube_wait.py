@@ -35,6 +35,8 @@ _WATCH_SECONDS = 60.0
 _DIAGNOSE_SECONDS = 2.0
 _FIRST_DIAGNOSIS = 1.0
 _KIND_RETRY_SECONDS = 0.5
+# However short the timeout is: without one look at the objects, its message would say nothing.
+_FIRST_LOOK_SECONDS = 10.0
 # A timeout looks for reasons of so many objects: each costs two or three requests.
 _EXPLAINED = 3
 _SLICE_LABEL = "kubernetes.io/service-name"
@@ -135,25 +137,27 @@ class Waiter:
         return waited
 
     def wait(self, targets: list[Target], timeout: float) -> list[Waited]:
-        """Wait ``timeout`` seconds at most.
+        """Wait ``timeout`` seconds at most, but long enough for one look at each object.
 
         Raises WaitError when a target has failed for good or the time is over.
         """
         self._start(targets)
         start = time.monotonic()
-        deadline = start + timeout
+        deadline, first_look = start + timeout, start + max(timeout, _FIRST_LOOK_SECONDS)
         waited = {id(target): Waited(target, progressing("not seen yet")) for target in targets}
         pending = list(targets)
         watched: set[int] = set()
         next_diagnosis = start + _FIRST_DIAGNOSIS
         try:
             while pending:
-                unknown = self._watch_new(pending, watched, deadline)
+                unknown = self._watch_new(pending, watched, first_look)
+                end = deadline
                 for target in list(pending):
                     if id(target) not in watched:
                         continue
                     collection = self._collection(target)
                     if not collection.listed:
+                        end = first_look
                         continue
                     entry = waited[id(target)]
                     entry.progress, entry.document = self._judge(target, collection)
@@ -169,13 +173,13 @@ class Waiter:
                 now = time.monotonic()
                 if not pending:
                     break
-                if now >= deadline:
+                if now >= end:
                     raise self._timeout(timeout, [waited[id(target)] for target in pending], list(waited.values()))
                 if now >= next_diagnosis:
                     self._diagnose([waited[id(target)] for target in pending], list(waited.values()))
                     next_diagnosis = time.monotonic() + _DIAGNOSE_SECONDS
                     continue
-                until = min(deadline, next_diagnosis, now + _KIND_RETRY_SECONDS if unknown else deadline)
+                until = min(end, next_diagnosis, now + _KIND_RETRY_SECONDS if unknown else end)
                 self._receive(max(0.0, until - now))
         finally:
             self._stop.set()

@@ -64,19 +64,24 @@ def later(seconds: float, action: Any) -> None:
     timer.start()
 
 
-def test_watch_delivers_at_once(api: FakeKubeApi) -> None:
-    moment: list[float] = []
+def when_watched(api: FakeKubeApi, *actions: Any, times: int = 1) -> None:
+    """Act when the server has been asked for so many watches."""
 
-    def make() -> None:
-        moment.append(time.monotonic())
-        put(api, "one")
+    def work() -> None:
+        deadline = time.monotonic() + 20
+        while sum("watch=true" in path for _verb, path in api.log) < times and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for action in actions:
+            action()
 
-    later(0.4, make)
-    waited = waiter(api).wait([config_map("one")], 10)
-    # A hundredth of a second on an idle machine; a poll would take its whole interval.
-    assert time.monotonic() - moment[0] < 1
+    threading.Thread(target=work, daemon=True).start()
+
+
+def test_a_watch_brings_it(api: FakeKubeApi) -> None:
+    when_watched(api, lambda: put(api, "one"))
+    waited = waiter(api).wait([config_map("one")], 30)
     assert waited[0].as_dict()["ready"]
-    assert waited[0].seconds > 0.3
+    assert waited[0].seconds > 0
     assert [path for _verb, path in api.log if "watch" not in path] == [
         f"{CORE}/configmaps?fieldSelector=metadata.name%3Done"
     ]
@@ -84,18 +89,16 @@ def test_watch_delivers_at_once(api: FakeKubeApi) -> None:
 
 def test_named_objects_of_a_collection_share_a_watch(api: FakeKubeApi) -> None:
     put(api, "one")
-    later(0.3, lambda: put(api, "two"))
-    later(0.4, lambda: put(api, "unrelated"))
-    later(0.5, lambda: put(api, "three"))
-    assert len(waiter(api).wait([config_map(name) for name in ("one", "two", "three")], 10)) == 3
+    when_watched(api, *(lambda name=name: put(api, name) for name in ("two", "unrelated", "three")))
+    assert len(waiter(api).wait([config_map(name) for name in ("one", "two", "three")], 30)) == 3
     assert len(api.log) == 2
 
 
 @pytest.mark.parametrize("code", [410, 0])
 def test_broken_and_expired_streams_are_listed_again(api: FakeKubeApi, code: int) -> None:
     api.faults.append(Fault("EVENT", "configmaps", code))
-    later(0.3, lambda: put(api, "one"))
-    assert waiter(api).wait([config_map("one")], 10)[0].progress.ready
+    when_watched(api, lambda: put(api, "one"), times=2)
+    assert waiter(api).wait([config_map("one")], 30)[0].progress.ready
     assert sum("watch" not in path for _verb, path in api.log) == 2
 
 
@@ -110,8 +113,8 @@ def test_listing_that_fails(api: FakeKubeApi) -> None:
 
 def test_deletion(api: FakeKubeApi) -> None:
     put(api, "one")
-    later(0.3, lambda: api.remove(f"{CORE}/configmaps/one"))
-    assert waiter(api).wait([config_map("one", until="deleted")], 10)[0].progress.message == "absent"
+    when_watched(api, lambda: api.remove(f"{CORE}/configmaps/one"))
+    assert waiter(api).wait([config_map("one", until="deleted")], 30)[0].progress.message == "absent"
     put(api, "two")
     with pytest.raises(WaitError, match="nobody deletes it"):
         waiter(api).wait([config_map("two", until="deleted")], 0.3)
@@ -141,6 +144,13 @@ def test_unknown_kind(api: FakeKubeApi) -> None:
 
     later(0.3, install)
     assert waiter(api).wait([wanted], 10)[0].progress.ready
+
+
+def test_even_the_shortest_wait_looks_once(api: FakeKubeApi) -> None:
+    put(api, "one")
+    assert waiter(api).wait([config_map("one")], 0)[0].progress.ready
+    with pytest.raises(WaitError, match="it does not exist"):
+        waiter(api).wait([config_map("two")], 0)
 
 
 def test_collections_and_judges(api: FakeKubeApi) -> None:
@@ -373,8 +383,8 @@ def test_a_timeout_names_the_obstacle(api: FakeKubeApi, pod: dict[str, Any], wor
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_a_server_that_refuses_the_watch_for_a_moment(api: FakeKubeApi, code: int) -> None:
     api.faults.append(Fault("GET", "watch=true", code, status(code, "Busy", "stopping")))
-    later(0.3, lambda: put(api, "one"))
-    assert waiter(api).wait([config_map("one")], 10)[0].progress.ready
+    when_watched(api, lambda: put(api, "one"), times=2)
+    assert waiter(api).wait([config_map("one")], 30)[0].progress.ready
 
 
 def test_a_token_that_expires_while_watching(api: FakeKubeApi) -> None:
