@@ -114,6 +114,12 @@ coverage-vault: venv ## Branch coverage of what the Vault modules share, by unit
 		tests/unit/plugins/module_utils/test_compare.py tests/unit/plugins/module_utils/test_vault*.py \
 		tests/unit/plugins/modules/test_vault_*.py
 
+.PHONY: coverage-kubernetes
+coverage-kubernetes: venv ## The same of what the Kubernetes and Flux modules share
+	$(BIN)/pytest -q --cov --cov-config=tests/unit/coverage-kubernetes.cfg --cov-report=term-missing --cov-fail-under=95 \
+		tests/unit/plugins/module_utils/test_flux.py tests/unit/plugins/module_utils/test_kube_*.py \
+		tests/unit/plugins/modules/test_k8s*.py tests/unit/plugins/modules/test_probe*.py
+
 .PHONY: sanity
 sanity: venv ## ansible-test sanity in a copy of the collection
 	@scripts/stage sanity scripts/sanity

@@ -35,7 +35,7 @@ def config_map(name: str = "one", **data: str) -> dict[str, Any]:
 
 
 def applier(api: FakeKubeApi, **options: Any) -> Applier:
-    client = KubeClient(Connection(host=api.url, retry_timeout=5), None, lambda _seconds: None)
+    client = KubeClient(Connection(host=api.url, retry_timeout=59), None, lambda _seconds: None)
     return Applier(client, Resources(client), ApplyOptions(**options), lambda _seconds: None)
 
 

@@ -46,7 +46,7 @@ def api() -> Iterator[FakeKubeApi]:
     server.close()
 
 
-def client(api: FakeKubeApi, token: str = "", reload: Any = None, retry: float = 5.0) -> KubeClient:
+def client(api: FakeKubeApi, token: str = "", reload: Any = None, retry: float = 59.0) -> KubeClient:
     pauses: list[float] = []
     made = KubeClient(
         Connection(host=api.url, token=token, retry_timeout=retry, request_timeout=2), reload, pauses.append
