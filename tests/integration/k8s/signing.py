@@ -35,18 +35,26 @@ def program(name: str) -> str:
 class RegistryService:
     """The bundle's registry on loopback."""
 
-    def __init__(self, directory: Path, certificate: Path, key: Path, authority: Path) -> None:
+    def __init__(
+        self, directory: Path, certificate: Path, key: Path, authority: Path, storage: dict[str, Any] | None = None
+    ) -> None:
         self.directory, self.authority = directory, authority
         self.certificate, self.key = certificate, key
         self.address = f"127.0.0.1:{free_port()}"
         configuration = {
             "version": "0.1",
             "log": {"level": "error"},
-            "storage": {"filesystem": {"rootdirectory": str(directory / "storage")}},
+            "storage": storage or {"filesystem": {"rootdirectory": str(directory / "storage")}},
             "http": {"addr": self.address, "tls": {"certificate": str(certificate), "key": str(key)}},
         }
         (directory / "config.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
         self._process: subprocess.Popen[str] | None = None
+
+    def read_only(self, directory: Path) -> RegistryService:
+        """Return another service for the same storage that takes nothing (not started)."""
+        files = {"rootdirectory": str(self.directory / "storage")}
+        storage = {"filesystem": files, "maintenance": {"readonly": {"enabled": True}}}
+        return RegistryService(directory, self.certificate, self.key, self.authority, storage)
 
     @property
     def client(self) -> Registry:
