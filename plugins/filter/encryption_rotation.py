@@ -54,7 +54,7 @@ _value:
     resources: {description: Resources that are encrypted., type: list, elements: str}
     reason: {description: Why; empty when nothing is to do., type: str}
     age_days: {description: Age of the key when there is one., type: int}
-    summary: {description: The plan in words, without keys., type: list, elements: str}
+    summary: {description: 'The plan in words, without keys.', type: list, elements: str}
 """
 
 import datetime
