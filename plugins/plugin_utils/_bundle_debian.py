@@ -32,6 +32,12 @@ UPSTREAM = "https://deb.debian.org"
 SNAPSHOT = "https://snapshot.debian.org/archive"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ATTEMPTS = 3
+HEADER = """\
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Written by playbooks/bundle_pins.yml from selections.yml; do not edit.
+---
+"""
 _STATUS_DROPS = re.compile(
     r"^(?:Depends|Pre-Depends|Recommends|Suggests|Enhances|Conflicts|Breaks|Replaces|Filename|Size|SHA256|MD5sum|"
     r"Description.*|Tag|Status):.*\n(?:[ \t].*\n)*",
@@ -227,11 +233,7 @@ class DebianPackages:
         }
         changes = _changes(self._packages, packages)
         if write and (changes or self._pinned != pinned):
-            header = (
-                "# Copyright: (c) 2026, onprem.platform contributors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
-                "# Written by playbooks/bundle_pins.yml from selections.yml; do not edit.\n---\n"
-            )
-            write_atomically(self.pins_file, header + yaml.safe_dump(content, sort_keys=False, width=120, indent=2))
+            write_atomically(self.pins_file, HEADER + yaml.safe_dump(content, sort_keys=False, width=120, indent=2))
         self.snapshot, self._pinned, self._packages = snapshot, pinned, packages
         return changes
 
