@@ -23,6 +23,7 @@ options:
 extends_documentation_fragment:
   - onprem.platform.kubernetes
   - onprem.platform.attributes
+  - onprem.platform.attributes.k8s
   - onprem.platform.attributes.info
 seealso:
   - module: onprem.platform.image_chain_info
