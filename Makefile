@@ -87,10 +87,14 @@ format: venv ## Format the Python files
 dashboards: venv ## Write Grafana's dashboards anew
 	PYTHONPATH=scripts $(BIN)/python -m dashboards generate
 
-LINT := lint-ruff-format lint-ruff lint-mypy lint-yamllint lint-ansible-lint lint-shellcheck
-.PHONY: lint $(LINT)
-lint: venv ## Static checks, two at a time; each of them alone: make lint-mypy, ...
-	@$(MAKE) --jobs=2 --keep-going --output-sync=target $(LINT)
+# ruff's rules S are Bandit's.
+RULES := $(patsubst tests/rules/test_%.py,%,$(wildcard tests/rules/test_*.py))
+LINT := ansible-lint ruff-format ruff mypy yamllint shellcheck antsibull-docs antsibull-changelog reuse codespell
+.PHONY: lint $(LINT:%=lint-%) $(RULES:%=lint-rule-%)
+lint: venv ## Static checks, two at a time; one of them alone: make lint-mypy, make lint-rule-variables, ...
+	@$(MAKE) --jobs=2 --keep-going --output-sync=target $(LINT:%=lint-%) $(RULES:%=lint-rule-%)
+lint-ansible-lint:
+	@scripts/stage ansible-lint ansible-lint --offline --strict
 lint-ruff-format:
 	@scripts/stage ruff-format ruff format --check $(PYTHON_PATHS)
 lint-ruff:
@@ -99,10 +103,19 @@ lint-mypy:
 	@scripts/stage mypy mypy $(COLLECTION)/plugins
 lint-yamllint:
 	@scripts/stage yamllint yamllint --strict .
-lint-ansible-lint:
-	@scripts/stage ansible-lint ansible-lint --offline --strict
 lint-shellcheck:
 	@scripts/stage shellcheck scripts/shellcheck
+lint-antsibull-docs:
+	@scripts/stage antsibull-docs antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
+lint-antsibull-changelog:
+	@scripts/stage antsibull-changelog antsibull-changelog lint
+lint-reuse:
+	@scripts/stage reuse reuse lint --quiet
+lint-codespell:
+	@scripts/stage codespell scripts/spelling
+# Rules of the project itself, one file each in tests/rules.
+$(RULES:%=lint-rule-%): lint-rule-%:
+	@scripts/stage rule-$(subst _,-,$*) pytest -q tests/rules/test_$*.py
 
 .PHONY: unit
 unit: venv ## Unit tests

@@ -38,7 +38,7 @@ def tokens(vault):
         ({"policies": []}, []),
         ({"policies": ["root"]}, []),
         ({"display_names": ["*"]}, ["ada", "ben", "robot"]),
-        ({"display_names": ["b*", "ro?ot"]}, ["ben", "robot"]),
+        ({"display_names": ["b*", "rob?t"]}, ["ben", "robot"]),
         ({"paths": ["auth/userpass/login/*"]}, ["ada", "ben"]),
         ({"older_than": "30d"}, ["ada", "robot"]),
         ({"older_than": "30d", "paths": ["auth/userpass/*"]}, ["ada"]),
