@@ -43,3 +43,9 @@ def test_entry_points_are_task_files(role: str) -> None:
 def test_settings_bear_the_name_of_their_role(role: str) -> None:
     defaults = load(ROOT / "roles" / role / "defaults/main.yml")
     assert [name for name in defaults if not name.lstrip("_").startswith(f"{role}_") and name != "node_ip"] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_readme_names_the_entry_points(role: str) -> None:
+    text = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8")
+    assert [entry for entry in specification(role) if entry != "main" and f"`{entry}`" not in text] == []
