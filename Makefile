@@ -48,6 +48,10 @@ bundle: venv ## Fill the bundle directory (downloads, or builds from source)
 sign: venv ## Sign the bundle's images (the key's password in COSIGN_PASSWORD)
 	$(PLAYBOOK) playbooks/sign.yml
 
+.PHONY: package
+package: venv ## Build the collection's archive into .build (the same files give the same archive)
+	@$(BIN)/python scripts/package.py .build
+
 .PHONY: lab
 lab: venv ## Create the lab's machines
 	$(PLAYBOOK) playbooks/lab.yml
