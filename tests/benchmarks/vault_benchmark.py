@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".build" / "collections"))
 
-from ansible_collections.onprem.platform.tests.integration.vault.other_collection import community_collections
+from ansible_collections.onprem.platform.tests.integration.other_collection import other_collections
 from ansible_collections.onprem.platform.tests.integration.vault.services import READS, DevVault
 
 ADMIN = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--output", type=Path, help="file for all figures as JSON")
     options = parser.parse_args()
-    community = options.community or community_collections()
+    community = options.community or other_collections()
     if not (community / "ansible_collections" / "community" / "hashi_vault").is_dir():
         raise SystemExit(f"{community} has no community.hashi_vault.")
     collections = f"{ROOT}/.build/collections:{community}"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.onprem.platform.plugins.modules import vault_configuration
-from ansible_collections.onprem.platform.tests.integration.vault.other_collection import community_collections
+from ansible_collections.onprem.platform.tests.integration.other_collection import other_collections
 from ansible_collections.onprem.platform.tests.integration.vault.services import vault_binary
 
 POLICY = 'path "kv/data/shop" {\n  capabilities = ["read"]\n}\n'
@@ -145,7 +145,7 @@ def community(dev, tmp_path) -> Callable[..., dict[str, Any]]:
         (tmp_path / "play.json").write_text(json.dumps([play]))
         (tmp_path / "ansible.cfg").write_text("[defaults]\n")
         environment = {"ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        environment["ANSIBLE_COLLECTIONS_PATH"] = str(community_collections())
+        environment["ANSIBLE_COLLECTIONS_PATH"] = str(other_collections())
         program = Path(sys.executable).with_name("ansible-playbook")
         command = [str(program), "-i", "localhost,", str(tmp_path / "play.json")]
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
