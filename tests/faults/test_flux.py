@@ -248,7 +248,12 @@ def test_a_dependency_that_is_not_ready(lab: Lab) -> None:
     [
         ("digest", {"ref": {"digest": MISSING}}, (MISSING[7:], "OCIArtifactPullFailed")),
         ("repository", {"url": f"oci://{REGISTRY}/faults/nothing"}, ("faults/nothing", "OCIArtifactPullFailed")),
-        ("unreachable", {"url": "oci://registry.platform.internal:5999/faults/tree"}, ("5999",)),
+        (
+            "unreachable",
+            # Nothing answers there, so Flux needs its time to notice.
+            {"url": "oci://registry.platform.internal:5999/faults/tree", "wait_timeout": 120},
+            ("5999",),
+        ),
     ],
 )
 def test_sources_that_cannot_be_fetched(lab: Lab, name: str, options: dict[str, Any], words: tuple[str, ...]) -> None:

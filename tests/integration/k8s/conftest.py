@@ -239,7 +239,7 @@ class ApiServer:
             "--audit-log-mode=blocking",
             "--v=0",
         )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             if self._processes[-1].poll() is not None:
                 break

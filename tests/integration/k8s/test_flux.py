@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
 
 ApiServer = Any
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -567,3 +570,37 @@ def test_info(run: ModuleRunner, namespace: str, play: Callable[..., Controller]
     named = run("flux_info", {"namespace": namespace, "name": "platform", "kinds": ["Kustomization"]})
     assert named["objects"][0]["revision"] == f"latest@{DIGEST}"
     assert named["writes_seen"] == []
+
+
+def test_examples(api_server: ApiServer, play: Callable[..., Controller], tmp_path: Path) -> None:
+    """The examples of all Flux modules, one after the other, as they stand in the documentation."""
+    for name in ("flux-system", "shop"):
+        with contextlib.suppress(OSError):  # it exists
+            api_server.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    tree = examples("flux_reconcile", {})[0]["onprem.platform.flux_reconcile"]["expected_revision"]
+    reference = {"kind": "OCIRepository", "name": "platform"}
+    platform = {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "platform"},
+        "spec": {"interval": "1m", "prune": True, "sourceRef": reference},
+    }
+    api_server.call("POST", PATHS["Kustomization"].format("flux-system"), platform)
+    play("OCIRepository", "flux-system", "platform", fetches(tree))
+    play("OCIRepository", "flux-system", "laravel", fetches(f"1.0.0@{DIGEST}"))
+    for name in ("platform", "data"):
+        play("Kustomization", "flux-system", name, applies(tree))
+    play("HelmRelease", "shop", "shop", releases("1.0.0", DIGEST))
+    modules = ("source", "kustomization", "helm_release", "reconcile", "suspend", "info")
+    try:
+        run_examples(
+            tmp_path, [task for name in modules for task in examples(f"flux_{name}", {})], api_server.kubeconfig
+        )
+        live = api_server.call("GET", PATHS["HelmRelease"].format("shop") + "/shop")
+        assert live["status"]["lastHandledReconcileAt"] == live["metadata"]["annotations"][REQUESTED]
+        assert live["metadata"]["annotations"]["reconcile.fluxcd.io/resetAt"]
+        assert "suspend" not in live["spec"]
+    finally:
+        for path in PATHS.values():
+            for name in ("flux-system", "shop"):
+                api_server.call("DELETE", path.format(name))

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
+
 # The fixtures of conftest.py; pytest's importlib mode cannot import that file by name.
 ApiServer = Any
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -575,3 +577,42 @@ def test_server_restart_in_the_middle(run: ModuleRunner, namespace: str, api_ser
     assert len(api_server.call("GET", listing)["items"]) == 200
     again = run("k8s_apply", wanted)
     assert (again["summary"], again["writes_seen"]) == ({"unchanged": 200}, [])
+
+
+def test_examples(namespace: str, api_server: ApiServer, tmp_path: Path) -> None:
+    """The examples of the documentation, to the end of the namespace."""
+    labelled = config_map(namespace, "example", colour="blue")
+    labelled["metadata"]["labels"] = {"app.kubernetes.io/part-of": "shop"}
+    for name in ("manifests/example.yml", "templates/objects.yml.j2"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(yaml.safe_dump(labelled))
+    extra = {**labelled, "metadata": {**labelled["metadata"], "name": "surplus"}}
+    tasks = examples(
+        "k8s_apply", {"name: shop\n": f"name: {namespace}\n", "namespace: shop": f"namespace: {namespace}"}
+    )
+    apply = "onprem.platform.k8s_apply"
+    before = {apply: {"definition": extra}}
+    pruned = {
+        "name": "The set has lost what no file describes",
+        "ansible.builtin.assert": {"that": ["found.summary.deleted == 1"]},
+    }
+    assert "prune" in tasks[3][apply]
+    tasks = [*tasks[:3], before, {**tasks[3], "register": "found"}, pruned, *tasks[4:]]
+    path = f"/api/v1/namespaces/{namespace}"
+
+    def finalize() -> None:
+        """Play the namespace controller."""
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            live = api_server.call("GET", path)
+            if live["metadata"].get("deletionTimestamp"):
+                api_server.call("PUT", f"{path}/finalize", {**live, "spec": {"finalizers": []}})
+                return
+            time.sleep(0.1)
+
+    controller = threading.Thread(target=finalize, daemon=True)
+    controller.start()
+    run_examples(tmp_path, tasks, api_server.kubeconfig)
+    controller.join(10)
+    with pytest.raises(OSError, match="404"):
+        api_server.call("GET", path)

@@ -7,9 +7,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
 
 ApiServer = Any
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -328,3 +331,34 @@ def test_server_restart_while_watching(run: ModuleRunner, namespace: str, api_se
     api_server.start_api()
     api_server.call("POST", f"/api/v1/namespaces/{namespace}/configmaps", {"metadata": {"name": "late"}})
     assert background.join()["objects"][0]["ready"]
+
+
+def test_examples(namespace: str, api_server: ApiServer, tmp_path: Path) -> None:
+    """The examples of the documentation, with everything that they wait for."""
+    core, group = f"/api/v1/namespaces/{namespace}", "/apis/{}/namespaces/" + namespace
+    running = {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Initialized", "status": "True"}]}
+    names = [f"node-{number}" for number in range(6)]
+    try:
+        for name in names:
+            api_server.call("POST", "/api/v1/nodes", {"metadata": {"name": name}})
+            api_server.patch_status(f"/api/v1/nodes/{name}", running)
+        coredns = {**deployment(), "metadata": {"name": "coredns"}}
+        api_server.call("POST", group.format("apps/v1") + "/deployments", coredns)
+        api_server.patch_status(group.format("apps/v1") + "/deployments/coredns", rolled_out())
+        endpoints = {
+            "metadata": {"name": "kube-dns-1", "labels": {"kubernetes.io/service-name": "kube-dns"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["192.0.2.1"]}, {"addresses": ["192.0.2.2"]}],
+        }
+        api_server.call("POST", group.format("discovery.k8s.io/v1") + "/endpointslices", endpoints)
+        spec = {"containers": [{"name": "web", "image": "registry.test/web:1"}]}
+        api_server.call("POST", f"{core}/pods", {"metadata": {"name": "web-0"}, "spec": spec})
+        api_server.patch_status(f"{core}/pods/web-0", running)
+        claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        api_server.call("POST", f"{core}/persistentvolumeclaims", {"metadata": {"name": "data"}, "spec": claim})
+        api_server.patch_status(f"{core}/persistentvolumeclaims/data", {"phase": "Bound"})
+        tasks = examples("k8s_wait", {"namespace: shop": f"namespace: {namespace}", "kube-system": namespace})
+        run_examples(tmp_path, tasks, api_server.kubeconfig)
+    finally:
+        for name in names:
+            api_server.call("DELETE", f"/api/v1/nodes/{name}")
