@@ -14,7 +14,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -323,15 +322,15 @@ def test_drift_of_a_release_is_corrected(lab: Lab) -> None:
 
 
 def test_a_chart_that_cannot_be_rendered(lab: Lab, release: Callable[..., dict[str, Any]]) -> None:
-    options = release("1.0.0")
-    start = time.monotonic()
+    """Flux counts no attempt where no release was made, and tries again for ever: it is the wait that ends."""
+    options = release("1.0.0", wait_timeout=60)
     message = lab.bad("flux_helm_release", **{**options, "values": {"colour": "impossible"}})
     assert "the colour is impossible" in message, message
-    assert time.monotonic() - start < options["wait_timeout"]
     assert lab.data("shop")["colour"] == "red"
     hidden = {**options, "values": {"colour": "impossible"}, "hidden_fields": ["spec.values.colour"]}
     assert "the colour is ********" in lab.bad("flux_helm_release", **hidden)
-    assert lab.good("flux_helm_release", **{**options, "values": {"colour": "red"}})["flux"]["ready"]
+    mended = {**options, "values": {"colour": "red"}, "wait_timeout": 600}
+    assert lab.good("flux_helm_release", **mended)["flux"]["ready"]
 
 
 def test_a_hook_that_fails_rolls_back_and_that_is_a_failure(lab: Lab, release: Callable[..., dict[str, Any]]) -> None:
