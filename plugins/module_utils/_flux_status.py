@@ -50,10 +50,13 @@ def evaluate(document: dict[str, Any]) -> Progress:
         return ready("this kind reports no status")
     if not current or current.get("observedGeneration", generation) != generation:
         return progressing("the newest change has not been handled yet")
+    reconciling = condition(document, "Reconciling")
+    # The next try after a rollback is due an interval later: this revision has failed, whatever becomes of that one.
+    waits = reconciling.get("reason") == "ProgressingWithRetry" and remediated.get("observedGeneration") == generation
+    if undone and (waits or reconciling.get("status") != "True"):
+        return failed(_rolled_back(document, remediated))
     if is_true(document, "Reconciling"):
         return progressing(describe(current))
-    if undone:
-        return failed(_rolled_back(document, remediated))
     if current.get("status") == "True":
         complete = _is_complete(document)
         return ready(str(current.get("message", ""))) if complete else progressing("its status is not complete yet")

@@ -343,7 +343,9 @@ def test_a_hook_that_fails_rolls_back_and_that_is_a_failure(lab: Lab, release: C
 
 
 def test_retries_that_are_used_up_need_a_reset(lab: Lab) -> None:
+    """The first failure left one retry, which is due at the next reconciliation."""
     wanted = named("HelmRelease", "shop", wait_timeout=600)
+    assert "failed and was undone" in lab.bad("flux_reconcile", **wanted)
     switch(lab, 0)
     message = lab.bad("flux_reconcile", **wanted)
     assert "RetriesExceeded" in message, message

@@ -141,6 +141,21 @@ NODES = {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvaila
             ),
             "progressing",
         ),
+        # As helm-controller leaves a release with a retry to come: an interval later.
+        *(
+            (
+                thing(
+                    "HelmRelease",
+                    conditions(
+                        cond("Ready", "False", "RollbackSucceeded"),
+                        cond("Reconciling", reason="ProgressingWithRetry"),
+                        cond("Remediated", reason="RollbackSucceeded", observed=observed),
+                    ),
+                ),
+                state,
+            )
+            for observed, state in ((2, "failed"), (1, "progressing"))
+        ),
         # As kustomize-controller leaves them, without Reconciling.
         (thing("Kustomization", conditions(cond("Ready", "False", "DependencyNotReady"))), "progressing"),
         (thing("Kustomization", conditions(cond("Ready", "False", "ArtifactFailed"))), "progressing"),
