@@ -70,6 +70,19 @@ def find_binary(name: str, directory: Path) -> Path:
     return copied
 
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """A certificate authority for one test session."""
 
@@ -80,6 +93,7 @@ class Authority:
         self._certificate = (
             self._builder(self._name, self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(SIGNS_CERTIFICATES, critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.certificate = self._write("ca.crt", self._certificate.public_bytes(serialization.Encoding.PEM))
@@ -94,6 +108,9 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(minutes=5))
             .not_valid_after(now + datetime.timedelta(days=1))
+            # Clients that verify strictly (RFC 5280, section 4.2.1), such as requests on Python 3.13, want both.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
     def _write(self, name: str, content: bytes) -> Path:
@@ -272,7 +289,6 @@ class ApiServer:
     ) -> Any:
         """Send one request as administrator, without the code under test."""
         context = ssl.create_default_context(cafile=str(self.authority.certificate))
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.load_cert_chain(self.directory / "admin.crt", self.directory / "admin.key")
         request = urllib.request.Request(
             f"https://127.0.0.1:{self.port}{path}",
