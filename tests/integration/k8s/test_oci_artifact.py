@@ -113,7 +113,10 @@ def test_examples(registry_service: RegistryService, tmp_path: Path) -> None:
         "/etc/onprem-platform/pki/ca.crt": str(registry_service.authority),
         "/run/onprem-platform/push.crt": str(registry_service.certificate),
         "/run/onprem-platform/push.key": str(registry_service.key),
+        # Other tests push to these.
+        "platform/tree": "examples/tree",
+        "charts/shop": "examples/shop",
     }
     run_examples(tmp_path, examples("oci_artifact", replacements))
-    assert registry_service.client.tags("platform/tree") == ["main"]
-    assert registry_service.client.tags("charts/shop")[-1] == "2.0.0"
+    assert registry_service.client.tags("examples/tree") == ["main"]
+    assert registry_service.client.tags("examples/shop")[-1] == "2.0.0"

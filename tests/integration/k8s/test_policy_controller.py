@@ -16,6 +16,7 @@ import re
 import socket
 import subprocess
 import time
+import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ class Controller:
         # In the version that is stored, so that nobody has to convert; nobody is left to finalise either.
         for kind in ("clusterimagepolicies", "trustroots"):
             path = f"/apis/policy.sigstore.dev/v1alpha1/{kind}"
-            for item in self.api.call("GET", path)["items"]:
+            for item in self._list(path):
                 change = {"metadata": {"finalizers": None}}
                 self.api.call("PATCH", f"{path}/{item['metadata']['name']}", change, "application/merge-patch+json")
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -136,6 +137,17 @@ class Controller:
         deadline = time.monotonic() + 60
         while names & {item["metadata"]["name"] for item in self.api.call("GET", path)["items"]}:
             assert time.monotonic() < deadline, "the definitions are still being deleted"
+            time.sleep(0.2)
+
+    def _list(self, path: str) -> list[dict[str, Any]]:
+        """Return all objects of a kind, also when the API server has just read a definition anew and says 429."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return list(self.api.call("GET", path)["items"])
+            except urllib.error.HTTPError as error:
+                if error.code != 429 or time.monotonic() > deadline:
+                    raise
             time.sleep(0.2)
 
 
@@ -170,10 +182,10 @@ def controller(
 def shop(api_server: ApiServer, controller: Controller) -> str:
     """A namespace whose images are verified, with the account that its pods would have."""
     labels = {**INCLUDE, "pod-security.kubernetes.io/enforce": "restricted"}
-    api_server.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop", "labels": labels}})
+    api_server.call("POST", "/api/v1/namespaces", {"metadata": {"name": "signed-shop", "labels": labels}})
     account = {"metadata": {"name": "default"}, "automountServiceAccountToken": False}
-    api_server.call("POST", "/api/v1/namespaces/shop/serviceaccounts", account)
-    return "shop"
+    api_server.call("POST", "/api/v1/namespaces/signed-shop/serviceaccounts", account)
+    return "signed-shop"
 
 
 @pytest.fixture(scope="module")

@@ -134,13 +134,6 @@ def test_thresholds_and_rules_correspond():
     assert used == set(defaults["observability_thresholds"])
 
 
-def test_defaults_and_specification_agree():
-    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    entry_points = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"].values()
-    options = {name: option for entry_point in entry_points for name, option in entry_point["options"].items()}
-    assert {name: option["default"] for name, option in options.items() if "default" in option} == defaults
-
-
 def test_recorded_names_are_used(rules):
     recorded = {rule["record"] for topic in rules.values() for rule in topic if "record" in rule}
     text = " ".join(rule["expr"] for topic in rules.values() for rule in topic)
