@@ -46,8 +46,7 @@ class ApiFaultProxy:
     """
 
     def __init__(self, target: str, authority: Path) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the strict rules that the tests' authority breaks
-        context.load_verify_locations(authority)
+        context = ssl.create_default_context(cafile=str(authority))
         self._pool = urllib3.PoolManager(ssl_context=context, retries=False, maxsize=16)
         self.target = target
         self.disturbances: list[Disturbance] = []
@@ -107,16 +106,17 @@ class ApiFaultProxy:
             def _relay(self, answer: Any) -> None:
                 if "watch=true" not in self.path:
                     return self._answer(answer.status, answer.data)
+                # In chunks, as the server does: without them a client reads until the end before it sees an event.
                 self.send_response(answer.status)
-                self.send_header("Connection", "close")
+                self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
-                self.close_connection = True
                 try:
                     for part in answer.stream():
-                        self.wfile.write(part)
-                        self.wfile.flush()
+                        self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+                    self.wfile.write(b"0\r\n\r\n")
                 except OSError:
                     answer.close()  # the client has seen enough
+                    self.close_connection = True
                 return None
 
             def _answer(self, status: int, content: bytes) -> None:
