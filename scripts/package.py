@@ -56,7 +56,8 @@ def rewrite(source: Path, target: Path, epoch: int) -> None:
     """Write the archive anew so that it depends on the contents and the time only."""
     with tarfile.open(source) as archive:
         members = {member.name: member for member in archive.getmembers()}
-        contents = {name: archive.extractfile(item).read() for name, item in members.items() if item.isfile()}  # type: ignore[union-attr]
+        streams = {name: archive.extractfile(item) for name, item in members.items() if item.isfile()}
+        contents = {name: stream.read() for name, stream in streams.items() if stream is not None}
     sort_lists(contents)
     with (
         target.open("wb") as raw,

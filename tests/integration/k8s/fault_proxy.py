@@ -8,19 +8,16 @@ What is not disturbed goes to the server and comes back unchanged, watches as th
 from __future__ import annotations
 
 import json
-import socket
 import ssl
-import struct
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
-from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import Disturbance
+from ansible_collections.onprem.platform.tests.integration.fault_proxy import DisturbingServer, reset
 
 HEADERS = ("Authorization", "Content-Type", "Accept", "User-Agent")
 
@@ -31,16 +28,8 @@ def refusal(code: int, reason: str, message: str) -> bytes:
     return json.dumps({**status, "code": code, "reason": reason, "message": message}).encode()
 
 
-def reset(handler: BaseHTTPRequestHandler) -> None:
-    """Cut a connection with a reset."""
-    handler.close_connection = True
-    linger = struct.pack("ii", 1, 0)  # close() then sends RST in place of FIN
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    handler.connection.close()
-
-
-class ApiFaultProxy:
-    """Hands requests over; ``disturbances`` are tried in their order. ``seen`` lists what came in.
+class ApiFaultProxy(DisturbingServer):
+    """Hands requests over to the API server.
 
     ``on_request`` is called with method and path of each request before anything else happens.
     """
@@ -49,27 +38,8 @@ class ApiFaultProxy:
         context = ssl.create_default_context(cafile=str(authority))
         self._pool = urllib3.PoolManager(ssl_context=context, retries=False, maxsize=16)
         self.target = target
-        self.disturbances: list[Disturbance] = []
-        self.seen: list[tuple[str, str]] = []
         self.on_request: Callable[[str, str], None] = lambda _method, _path: None
-        self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def close(self) -> None:
-        """Stop."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _disturbance(self, method: str, path: str) -> Disturbance | None:
-        with self._lock:
-            for disturbance in self.disturbances:
-                if disturbance.times > 0 and disturbance.method == method and disturbance.path in path:
-                    disturbance.times -= 1
-                    return disturbance
-        return None
+        super().__init__(self._handler())
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
@@ -84,7 +54,7 @@ class ApiFaultProxy:
                 content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 proxy.seen.append((self.command, self.path))
                 proxy.on_request(self.command, self.path)
-                disturbance = proxy._disturbance(self.command, self.path)
+                disturbance = proxy.disturbance(self.command, self.path)
                 if disturbance is None:
                     return self._relay(self._forward(content))
                 if not (disturbance.after or disturbance.truncate or disturbance.slow):

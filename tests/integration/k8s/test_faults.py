@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.onprem.platform.tests.integration.fault_proxy import Disturbance
 from ansible_collections.onprem.platform.tests.integration.k8s.fault_proxy import ApiFaultProxy, refusal
-from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import Disturbance
 
 # The fixtures of conftest.py; pytest's importlib mode cannot import that file by name.
 ApiServer = Any

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.onprem.platform.plugins.modules import vault_kv2_secret, vault_mount, vault_policy
-from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import Disturbance, FaultProxy
+from ansible_collections.onprem.platform.tests.integration.fault_proxy import Disturbance
+from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import FaultProxy
 from ansible_collections.onprem.platform.tests.integration.vault.services import closing
 
 secret = vault_kv2_secret.main

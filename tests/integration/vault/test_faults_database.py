@@ -19,7 +19,8 @@ from ansible_collections.onprem.platform.plugins.modules import (
     vault_database_rotate_root,
     vault_database_static_role,
 )
-from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import Disturbance, FaultProxy
+from ansible_collections.onprem.platform.tests.integration.fault_proxy import Disturbance
+from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import FaultProxy
 from ansible_collections.onprem.platform.tests.integration.vault.services import closing
 
 SEALED = b'{"errors": ["Vault is sealed"]}'

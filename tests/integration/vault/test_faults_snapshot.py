@@ -16,7 +16,8 @@ import pytest
 
 from ansible_collections.onprem.platform.plugins.module_utils._vault_snapshot import verify_snapshot
 from ansible_collections.onprem.platform.plugins.modules import vault_raft_snapshot
-from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import Disturbance, FaultProxy
+from ansible_collections.onprem.platform.tests.integration.fault_proxy import Disturbance
+from ansible_collections.onprem.platform.tests.integration.vault.fault_proxy import FaultProxy
 from ansible_collections.onprem.platform.tests.integration.vault.services import RaftNode, closing, free_port, wait
 from ansible_collections.onprem.platform.tests.unit.fakes.certificates import Authority
 
