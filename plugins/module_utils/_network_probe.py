@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._kube_client import KubeClient
+from ._kube_client import MERGE_PATCH, KubeClient
 from ._kube_errors import KubeError, NotFoundError
 from ._kube_exec import run_in_pod
 from ._network_paths import DROPPED, OPEN, PROBE_NAMESPACE, REFUSED, Network, Pair, Path, Port, Wrong, compare
 from ._network_targets import ProbePod, Site, Target, probe_pods, targets
 
+Plan = dict[str, list[Target]]
+"""Name of a pod -> what it connects to."""
 SCHEDULER = "onprem-probe-network"
 """Marks the pods: they have their node already, so no scheduler looks at them; a label would make them other pods."""
 _PODS = {"fieldSelector": f"spec.schedulerName={SCHEDULER}"}
@@ -26,7 +28,7 @@ _OWNER = "probe-network"
 _NEVER = "onprem.platform/never-ready"
 _CONTAINER = "probe"
 _LIFETIME = 600
-_WORKERS = 8
+_WORKERS = 16
 _ROUNDS = 3
 # One line for each connection: its number, the exit code and the words of the program. It connects and hangs up. A
 # lookup at a port other than 53 is just a packet, whose refusal by the system it reports.
@@ -128,13 +130,13 @@ class NetworkProbe:
         namespace = f"{PROBE_NAMESPACE}-{run}"
         pods = probe_pods(network, site, namespace, run, listeners)
         outcome.pods = len(pods)
+        workers = ThreadPoolExecutor(_WORKERS)
         try:
-            with ThreadPoolExecutor(_WORKERS) as workers:
-                self._make_namespace(namespace)
-                self._start(pods, outcome, workers)
-                plan = targets(network, site, pods, outcome.matrix)
-                self._try(pods, plan, outcome, workers)
+            self._make_namespace(namespace)
+            made = self._create_all(pods, outcome, workers)
+            self._try(made, lambda: targets(network, site, pods, outcome.matrix), outcome, workers)
         finally:
+            workers.shutdown(cancel_futures=True)
             self.sweep()
         return outcome
 
@@ -144,17 +146,17 @@ class NetworkProbe:
         owners = self._client.get("/api/v1/configmaps", {"fieldSelector": f"metadata.name={_OWNER}"})["items"]
         own = {"labelSelector": ",".join(f"{key}={text}" for key, text in _MARK.items())}
         spaces = self._client.get("/api/v1/namespaces", own)["items"]
-        paths = [
-            *(f"{_path(item)}/pods/{item['metadata']['name']}" for item in pods),
-            *(f"{_path(item)}/configmaps/{_OWNER}" for item in owners),
-            *(f"/api/v1/namespaces/{item['metadata']['name']}" for item in spaces if not _is_going(item)),
+        wanted: list[tuple[str, dict[str, str] | None]] = [
+            *((f"{path}/pods", _PODS) for path in sorted({_path(item) for item in pods})),
+            *((f"{_path(item)}/configmaps/{_OWNER}", None) for item in owners),
+            *((f"/api/v1/namespaces/{item['metadata']['name']}", None) for item in spaces if not _is_going(item)),
         ]
         with ThreadPoolExecutor(_WORKERS) as workers:
-            list(workers.map(self._remove, paths))
+            list(workers.map(lambda item: self._remove(*item), wanted))
 
-    def _remove(self, path: str) -> None:
+    def _remove(self, path: str, query: dict[str, str] | None) -> None:
         try:
-            self._client.request("DELETE", path, None, {"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
+            self._client.request("DELETE", path, query, {"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
         except NotFoundError:
             return
 
@@ -174,22 +176,31 @@ class NetworkProbe:
         nodes = self._client.get("/api/v1/nodes")["items"]
         return Site(self._client.get("/api/v1/pods")["items"], services, nodes, api)
 
-    def _start(self, pods: list[ProbePod], outcome: Outcome, workers: ThreadPoolExecutor) -> None:
-        """Create all pods at once and wait until they run; who does not is a problem of the outcome."""
+    def _create_all(self, pods: list[ProbePod], outcome: Outcome, workers: ThreadPoolExecutor) -> list[ProbePod]:
+        """Create all pods at once and return those that are there; the others are problems of the outcome.
+
+        Who is connected to comes first, because nobody can try everything before.
+        """
+        ordered = sorted(pods, key=lambda pod: pod.source)
         namespaces = sorted({pod.namespace for pod in pods})
         owners = dict(zip(namespaces, workers.map(self._make_owner, namespaces), strict=True))
-        made = list(workers.map(lambda pod: self._create(pod, owners[pod.namespace]), pods))
-        outcome.problems |= {pod.peer: text for pod, text in zip(pods, made, strict=True) if text}
-        waiting = {pod.name: pod for pod, text in zip(pods, made, strict=True) if not text}
+        made = list(workers.map(lambda pod: self._create(pod, owners[pod.namespace]), ordered))
+        outcome.problems |= {pod.peer: text for pod, text in zip(ordered, made, strict=True) if text}
+        return [pod for pod, text in zip(ordered, made, strict=True) if not text]
+
+    def _running(self, pods: list[ProbePod], outcome: Outcome) -> Iterator[ProbePod]:
+        """Yield each pod when it runs, with its address; who does not start in time is a problem of the outcome."""
+        waiting = {pod.name: pod for pod in pods}
         deadline = time.monotonic() + self._start_timeout
         states: dict[str, str] = {}
         while waiting and time.monotonic() < deadline:
-            listed = self._client.get("/api/v1/pods", _PODS)["items"]
-            for item in listed:
+            for item in self._client.get("/api/v1/pods", _PODS)["items"]:
                 name, status = item["metadata"]["name"], item["status"]
                 states[name] = _state(status)
                 if name in waiting and states[name] == "Running" and status.get("podIP"):
-                    waiting.pop(name).address = status["podIP"]
+                    pod = waiting.pop(name)
+                    pod.address = status["podIP"]
+                    yield pod
             if waiting:
                 time.sleep(0.5)
         for name, pod in waiting.items():
@@ -202,11 +213,12 @@ class NetworkProbe:
         metadata = {"name": name, "labels": labels, "annotations": {"onprem.platform/pod-security-reason": reason}}
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
         self._client.request("POST", "/api/v1/namespaces", None, document)
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         deadline = time.monotonic() + self._start_timeout
         while True:
-            # Pods are refused until the controller has made it.
+            # Pods are refused until the controller has made it. It gives no token unasked, as everywhere else.
             try:
-                self._client.get(f"/api/v1/namespaces/{name}/serviceaccounts/default")
+                self._client.request("PATCH", account, None, {"automountServiceAccountToken": False}, MERGE_PATCH)
                 return
             except NotFoundError:
                 if time.monotonic() > deadline:
@@ -238,12 +250,32 @@ class NetworkProbe:
         return ""
 
     def _try(
-        self, pods: list[ProbePod], plan: Mapping[str, list[Target]], outcome: Outcome, workers: ThreadPoolExecutor
+        self, pods: list[ProbePod], find: Callable[[], Plan], outcome: Outcome, workers: ThreadPoolExecutor
     ) -> None:
-        """Try all targets. Until all nodes know a new pod, they drop what it may do: such pairs are tried again."""
-        running = [pod for pod in pods if pod.source and pod.address]
-        found: dict[Target, str] = {}
-        for _round in range(_ROUNDS):
+        """Try all targets from each pod as soon as it runs.
+
+        Until all nodes know a new pod, they drop what it may do: such pairs are tried again when all of them run.
+
+        :param find: returns the targets, when everything to connect to runs.
+        """
+        awaited = {pod.name for pod in pods if not pod.source}
+        running: list[ProbePod] = []
+        first: list[Future[dict[Target, str]]] = []
+        plan: Plan = {}
+
+        def begin() -> Plan:
+            known = plan or find()
+            first.extend(workers.submit(self._ask, item, known.get(item.name, [])) for item in running[len(first) :])
+            return known
+
+        for pod in self._running(pods, outcome):
+            awaited.discard(pod.name)
+            running += [pod] if pod.source else []
+            if not awaited:
+                plan = begin()
+        plan = begin()
+        found = {target: seen for future in first for target, seen in future.result().items()}
+        for _round in range(1, _ROUNDS):
             work = [
                 (pod, [item for item in plan.get(pod.name, []) if not _settled(item, found.get(item, ""))])
                 for pod in running
@@ -260,6 +292,8 @@ class NetworkProbe:
 
     def _ask(self, pod: ProbePod, wanted: list[Target]) -> dict[Target, str]:
         """Have one pod try its targets at once, in one call; what fails stays untried."""
+        if not wanted:
+            return {}
         lines = [f"{number} {item.pair.port.protocol} {item.address} {item.port}" for number, item in enumerate(wanted)]
         command = ["sh", "-c", _SCRIPT, "probe", str(self._connect_timeout), self._name]
         try:
@@ -314,11 +348,12 @@ def _is_going(item: Mapping[str, Any]) -> bool:
 
 
 def _state(status: Mapping[str, Any]) -> str:
-    """Return the phase of a pod, or why its container waits."""
+    """Return the phase of a pod, or why its container waits or has ended."""
     for item in status.get("containerStatuses") or []:
-        waiting = (item.get("state") or {}).get("waiting") or {}
-        if waiting:
-            return f"{waiting.get('reason', '')} {waiting.get('message', '')}".strip()
+        state = item.get("state") or {}
+        found = state.get("waiting") or state.get("terminated")
+        if found:
+            return f"{found.get('reason', '')} {found.get('message', '')}".strip()
     return " ".join(str(status.get(key)) for key in ("phase", "reason", "message") if status.get(key))
 
 
@@ -347,7 +382,8 @@ def pod_document(pod: ProbePod, image: str, owner: Mapping[str, Any]) -> dict[st
             "enableServiceLinks": False,
             "hostNetwork": pod.host_network,
             "dnsPolicy": "Default",
-            "restartPolicy": "Never",
+            # A busy node can fail to start a container in time; the kubelet tries again.
+            "restartPolicy": "OnFailure",
             "activeDeadlineSeconds": _LIFETIME,
             "terminationGracePeriodSeconds": 0,
             "readinessGates": [{"conditionType": _NEVER}],

@@ -22,7 +22,12 @@ from ansible_collections.onprem.platform.plugins.module_utils._kube_errors impor
 )
 from ansible_collections.onprem.platform.plugins.module_utils._kube_exec import Finished
 from ansible_collections.onprem.platform.plugins.module_utils._network_paths import Network, network
-from ansible_collections.onprem.platform.plugins.module_utils._network_probe import NetworkProbe, Outcome, verdict
+from ansible_collections.onprem.platform.plugins.module_utils._network_probe import (
+    NetworkProbe,
+    Outcome,
+    _state,
+    verdict,
+)
 from ansible_collections.onprem.platform.plugins.modules import probe_network
 
 Runner = Callable[..., dict[str, Any]]
@@ -86,6 +91,8 @@ class Cluster:
         self.pods: dict[str, Document] = {}
         self.made: dict[str, Document] = {}
         self.removed: list[str] = []
+        self.accounts = 0
+        self.late = ""
         self.stuck = ""
         self.refused = ""
         self.slow: dict[str, int] = {}
@@ -130,18 +137,36 @@ class Cluster:
             ],
         }
         if path == "/api/v1/pods":
-            return {"items": list(self.pods.values()) if query else self.workload}
+            if self.asked:
+                self.late = ""
+            pending = [name for name in self.pods if self.late and self.peer_of(name) == self.late]
+            shown = {
+                name: {**item, "status": {"phase": "Pending"}} for name, item in self.pods.items() if name in pending
+            }
+            return {"items": list({**self.pods, **shown}.values()) if query else self.workload}
         if path.endswith("/endpointslices"):
             return {"items": [{"endpoints": [{"addresses": ["192.0.2.11"]}], "ports": [{"port": 6443}]}]}
-        if path.endswith("/serviceaccounts/default"):
-            return {}
         if path in ("/api/v1/configmaps", "/api/v1/namespaces"):
             kind = path.rpartition("/")[2]
             return {"items": [item for name, item in self.made.items() if name.startswith(kind)]}
         return {"items": items[path]}
 
-    def request(self, verb: str, path: str, _query: Any = None, body: Any = None) -> tuple[int, Document]:
+    def request(
+        self, verb: str, path: str, query: Any = None, body: Any = None, _content_type: str = ""
+    ) -> tuple[int, Document]:
         name = path.rpartition("/")[2]
+        if verb == "PATCH":
+            self.accounts += 1
+            if self.accounts == 1:
+                raise NotFoundError(404, "NotFound", "not yet", {})
+            assert path.endswith("/serviceaccounts/default") and body == {"automountServiceAccountToken": False}
+            return 200, {}
+        if verb == "DELETE" and name == "pods":
+            assert query == {"fieldSelector": "spec.schedulerName=onprem-probe-network"}
+            namespace = path.split("/")[-2]
+            gone = [item for item, made in self.pods.items() if made["metadata"]["namespace"] == namespace]
+            self.removed += [f"{path}/{item}" for item in gone if self.pods.pop(item)]
+            return 200, {}
         if verb == "DELETE":
             self.removed.append(path)
             found = self.pods.pop(name, None) or self.made.pop(f"{path.split('/')[-2]}/{path}", None)
@@ -310,6 +335,20 @@ def test_what_a_new_pod_may_do_is_tried_again_but_not_for_ever(cluster: Cluster)
     assert (cluster.lines.count("web 10.244.1.2 3306"), cluster.lines.count("job 192.0.2.11 6443")) == (3, 3)
     # What must not be possible is tried once.
     assert cluster.lines.count("web 10.244.1.2 4") == 1
+
+
+def test_who_runs_tries_before_all_others_do(cluster: Cluster) -> None:
+    """The late one starts only when another has been asked."""
+    cluster.late = "stranger-in-data"
+    outcome = probe(cluster)
+    assert outcome.wrong() == [] and outcome.problems == {}
+
+
+def test_a_container_that_ended_is_named() -> None:
+    ended = {"terminated": {"reason": "StartError", "message": "context deadline exceeded"}}
+    assert (
+        _state({"phase": "Failed", "containerStatuses": [{"state": ended}]}) == "StartError context deadline exceeded"
+    )
 
 
 @pytest.mark.parametrize("fault", ["stuck", "refused"])
