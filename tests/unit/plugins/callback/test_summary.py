@@ -45,6 +45,8 @@ def run(directory: Path, *options: str) -> list[str]:
             "localhost,",
             "-c",
             "local",
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
             *options,
             "site.yml",
         ],
