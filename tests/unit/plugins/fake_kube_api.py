@@ -186,7 +186,7 @@ class FakeKubeApi:
             key = f"{path}/{body['metadata']['name']}"
             if key in self.objects:
                 return 409, status(409, "AlreadyExists", "the object already exists")
-            return 201, self.put(key, body)
+            return 201, body if query.get("dryRun") else self.put(key, body)
         if verb == "DELETE" and path in self.objects:
             live = self.objects[path]
             if (body or {}).get("dryRun"):

@@ -79,6 +79,56 @@ def test_wrong_cases(ask: Callable[..., dict[str, Any]], case: dict[str, Any], m
     assert answer["failed"] and message in answer["msg"]
 
 
+def test_both_twins_of_every_control_are_tried(ask: Callable[..., dict[str, Any]]) -> None:
+    """Where nothing is refused, all negative twins are wrong."""
+    answer = ask(controls=None, image="registry.test/app@sha256:1")
+    assert len(answer["results"]) == 2 * len(CONTROLS)
+    assert answer["wrong"] == [control.name for control in CONTROLS]
+    assert answer["failed"] and "is admitted instead of refused" in answer["msg"]
+    assert {item["reason"] for item in answer["results"] if item["twin"] == "positive"} == {
+        "registry.test/app@sha256:1"
+    }
+
+
+def test_a_positive_twin_that_is_refused_is_wrong(ask: Callable[..., dict[str, Any]], api: FakeKubeApi) -> None:
+    message = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": hostPath volumes'
+    for _pod in range(2):
+        api.faults.append(Fault("POST", "/pods", 403, status(403, "Forbidden", message)))
+    answer = ask(controls=[CONTROLS[0].name])
+    assert answer["failed"] and f"{CONTROLS[0].name} (twin) is refused instead of admitted" in answer["msg"]
+
+
+def test_unknown_controls_are_named_beside_the_known(ask: Callable[..., dict[str, Any]]) -> None:
+    answer = ask(controls=["hostpath"])
+    assert answer["failed"] and "there is no control hostpath" in answer["msg"] and CONTROLS[0].name in answer["msg"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_an_object_is_tried_as_an_update_where_it_exists(
+    ask: Callable[..., dict[str, Any]], api: FakeKubeApi, exists: bool
+) -> None:
+    path = "/apis/batch/v1/namespaces/shop/cronjobs/clean"
+    pod = {"initContainers": [{"name": "a", "image": "a:1"}], "containers": [{"name": "b", "image": "b:1"}]}
+    spec = {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": {"spec": pod}}}}
+    document = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "clean"}, "spec": spec}
+    if exists:
+        api.put(
+            path,
+            {**document, "metadata": {"name": "clean", "namespace": "shop"}, "spec": {**spec, "schedule": "@daily"}},
+        )
+    answer = ask({"name": "clean", "object": document, "expected": "admitted"})
+    assert not answer.get("failed") and answer["results"][0]["reason"] == "a:1, b:1"
+    asked = [verb for verb, seen in api.log if "dryRun=All" in seen]
+    assert asked == ["PATCH" if exists else "POST"] and not api.writes
+
+
+def test_who_may_not_ask_gets_no_verdict(ask: Callable[..., dict[str, Any]], api: FakeKubeApi) -> None:
+    message = 'pods is forbidden: User "u" cannot create resource "pods" in API group "" in the namespace "shop"'
+    api.faults.append(Fault("POST", "/pods", 403, status(403, "Forbidden", message)))
+    answer = ask(UNSIGNED)
+    assert answer["failed"] and "results" not in answer
+
+
 def test_twins_differ_from_the_strict_pod_by_their_control_only() -> None:
     assert len({control.name for control in CONTROLS}) == len(CONTROLS)
     for control in CONTROLS:
