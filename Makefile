@@ -60,6 +60,10 @@ lab: venv ## Create the lab's machines
 site: venv ## Bundle, lab and the whole platform
 	@scripts/site
 
+.PHONY: quick
+quick: venv ## The same on a small lab, one control plane and two workers, to try a change (make clean first)
+	@LAB_PROFILE=quick scripts/site
+
 .PHONY: check
 check: venv ## What site.yml would change now
 	$(PLAYBOOK) playbooks/site.yml --check --diff
