@@ -28,6 +28,12 @@ $(VENV)/.locked: requirements/development.txt scripts/find-python
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/development.txt; \
 	touch $@
 
+# Sphinx has an environment of its own, so that the one of the tests stays as it is.
+.build/docs-venv/.locked: requirements/documentation.txt scripts/find-python
+	@rm -rf $(@D); $$(scripts/find-python) -m venv $(@D); \
+	$(@D)/bin/python -m pip install --quiet --require-hashes --requirement requirements/documentation.txt; \
+	touch $@
+
 $(COLLECTION):
 	@mkdir -p $(dir $@) .build/tmp; ln -sfn $(CURDIR) $@
 
@@ -35,9 +41,11 @@ $(COLLECTION):
 venv: $(VENV)/.locked $(COLLECTION) ## Make the locked virtual environment
 
 .PHONY: lock
-lock: ## Renew requirements/development.txt from its .in files (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
-		requirements/development.in --output-file requirements/development.txt
+lock: ## Renew requirements/development.txt and documentation.txt from their .in files (needs uv)
+	for name in development documentation; do \
+		uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+			requirements/$$name.in --output-file requirements/$$name.txt; \
+	done
 
 # --- the product -----------------------------------------------------------------------------------------------------
 .PHONY: bundle
@@ -85,6 +93,11 @@ clean: venv ## Remove everything that `make site` made, except the caches (bundl
 	$(PLAYBOOK) playbooks/lab.yml -e lab_state=absent
 	rm -rf .lab .build/tmp
 
+# --- documentation ---------------------------------------------------------------------------------------------------
+.PHONY: docs
+docs: .build/docs-venv/.locked $(COLLECTION) ## Render guides and reference into .build/site; needs dot (Debian: graphviz)
+	@scripts/stage docs scripts/documentation/build
+
 # --- quality gate ----------------------------------------------------------------------------------------------------
 .PHONY: format
 format: venv ## Format the Python files
@@ -121,7 +134,8 @@ lint-reuse:
 	@scripts/stage reuse reuse lint --quiet
 lint-codespell:
 	@scripts/stage codespell scripts/spelling
-# Rules of the project itself, one file each in tests/rules.
+# Rules of the project itself, one file each in tests/rules. Links of the documentation are checked there in a second; what
+# only the rendered site shows (a reference to an option, a page in no menu) by `make docs`, which test-long runs.
 $(RULES:%=lint-rule-%): lint-rule-%:
 	@scripts/stage rule-$(subst _,-,$*) pytest -q tests/rules/test_$*.py
 
@@ -178,8 +192,8 @@ test: ## The gate that continuous integration runs
 	@scripts/gate lint unit sanity bundle integration molecule
 
 .PHONY: test-long
-test-long: ## What takes longer: kills, fresh check runs, both producers end to end
-	@scripts/gate lint unit sanity bundle integration integration-long molecule
+test-long: ## What takes longer: the rendered documentation, kills, fresh check runs, both producers end to end
+	@scripts/gate lint docs unit sanity bundle integration integration-long molecule
 
 .PHONY: integration-long
 integration-long: venv ## The long tests, and runs that are killed or misled, on labs of their own

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, onprem.platform contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of Sphinx for scripts/documentation/build."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+GALAXY = yaml.safe_load((Path(__file__).parents[2] / "galaxy.yml").read_text(encoding="utf-8"))
+
+project = "onprem.platform"
+author = GALAXY["authors"][0].split(" (")[0]
+copyright = f"2026, {author}"  # noqa: A001 - Sphinx calls it so
+version = release = GALAXY["version"]
+
+extensions = ["myst_parser", "sphinx.ext.graphviz", "sphinx_antsibull_ext"]
+root_doc = "docs/index"
+pygments_style = "default"
+highlight_language = "yaml+jinja"
+# Headings down to this level can be linked to.
+myst_heading_anchors = 4
+
+html_theme = "furo"
+html_title = f"onprem.platform {version}"
+html_static_path = ["static"]
+html_css_files = ["platform.css"]
+html_extra_path = ["root"]
+html_copy_source = False
+html_show_sphinx = False
+
+graphviz_output_format = "svg"
+graphviz_dot_args = [
+    "-Gbgcolor=white",
+    "-Gfontname=Helvetica,Arial,sans-serif",
+    "-Gfontsize=12",
+    "-Gpad=0.2",
+    "-Glabeljust=l",
+    "-Nshape=box",
+    "-Nstyle=rounded,filled",
+    "-Nfillcolor=#eef3fb",
+    "-Ncolor=#3b5b8c",
+    "-Nfontname=Helvetica,Arial,sans-serif",
+    "-Nfontsize=11",
+    "-Ecolor=#555555",
+    "-Efontname=Helvetica,Arial,sans-serif",
+    "-Efontsize=10",
+]
+
+# Pages that list others: what a section lists is what the menu shows below its heading.
+LISTS = {"docs/index", "docs/runbooks/README"}
+ITEM = re.compile(r"^[-*] \[([^]]+)\]\(([^)#]+?)(?:\.md)?\)", re.MULTILINE)
+
+
+def add_menu(app: Sphinx, page: str, source: list[str]) -> None:
+    """Append a hidden table of contents for each section of a page that lists others."""
+    if page not in LISTS:
+        return
+    for section in re.split(r"^## ", source[0], flags=re.MULTILINE)[1:]:
+        caption, _, text = section.partition("\n")
+        entries = "".join(f"{title} <{target}>\n" for title, target in ITEM.findall(text) if "://" not in target)
+        if entries:
+            source[0] += f"\n\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}```\n"
+
+
+# Pages of Ansible's own documentation that the reference links to. Sphinx would fetch a list of them.
+ANSIBLE = "https://docs.ansible.com/projects/ansible-core/devel"
+PAGES = {
+    "action_plugins": "plugins/action.html",
+    "ansible_configuration_settings": "reference_appendices/config.html",
+    "callback_plugins": "plugins/callback.html",
+    "common_return_values": "reference_appendices/common_return_values.html",
+}
+COLLECTIONS = "https://docs.ansible.com/projects/ansible/latest/collections"
+PLUGIN = re.compile(r"ansible_collections\.(\w+)\.(\w+)\.(\w+)")
+
+
+def link_to_ansible(
+    app: Sphinx, environment: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.reference | None:
+    """Return the link to a page of Ansible or of another collection, None for what is not theirs."""
+    target = node["reftarget"]
+    plugin = PLUGIN.fullmatch(target)
+    if plugin and target.split(".")[1:3] != project.split("."):
+        address = f"{COLLECTIONS}/{'/'.join(plugin.groups())}.html"
+    elif target in PAGES:
+        address = f"{ANSIBLE}/{PAGES[target]}"
+    else:
+        return None
+    return nodes.reference("", "", content, internal=False, refuri=address)
+
+
+def setup(app: Sphinx) -> None:
+    """Register what this file adds to Sphinx."""
+    app.connect("source-read", add_menu)
+    app.connect("missing-reference", link_to_ansible)
