@@ -58,6 +58,23 @@ LISTS = {"docs/index", "docs/runbooks/README"}
 ITEM = re.compile(r"^[-*] \[([^]]+)\]\(([^)#]+?)(?:\.md)?\)", re.MULTILINE)
 
 
+# The theme shows a page's contents beside it.
+CONTENTS = re.compile(r"^\.\. contents::\n(?: +:.*\n)*", re.MULTILINE)
+
+
+def drop_contents(app: Sphinx, page: str, source: list[str]) -> None:
+    """Take the list of contents out of a page of the reference."""
+    if page.startswith("reference/"):
+        source[0] = CONTENTS.sub("", source[0])
+
+
+def shorten_title(app: Sphinx, document: nodes.document) -> None:
+    """Name a plugin in menus by its name alone."""
+    titles = app.env.titles
+    if short := re.match(rf"{re.escape(project)}\.(\w+ \w+)", titles[app.env.docname].astext()):
+        titles[app.env.docname] = nodes.title("", short[1])
+
+
 def add_menu(app: Sphinx, page: str, source: list[str]) -> None:
     """Append a hidden table of contents for each section of a page that lists others."""
     if page not in LISTS:
@@ -99,4 +116,7 @@ def link_to_ansible(
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
     app.connect("source-read", add_menu)
+    app.connect("source-read", drop_contents)
+    # After Sphinx has collected the titles.
+    app.connect("doctree-read", shorten_title, priority=900)
     app.connect("missing-reference", link_to_ansible)
