@@ -66,3 +66,17 @@ def test_a_broken_link_is_noticed() -> None:
     assert leads_somewhere(ROOT / "docs/bundle.md", "where-artefacts-come-from")
     assert not leads_somewhere(ROOT / "docs/bundle.md", "no-such-heading")
     assert not leads_somewhere(ROOT / "docs/no_such_page.md", "")
+
+
+# A path of a test, and the function in it.
+TEST = re.compile(r"`(tests/[\w/]+(?:\.py)?)(?:::(\w+))?`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_prove_something_exist(page: Path) -> None:
+    missing = []
+    for name, function in TEST.findall(page.read_text(encoding="utf-8")):
+        path = ROOT / name
+        if not path.exists() or (function and f"def {function}(" not in path.read_text(encoding="utf-8")):
+            missing.append(f"{name}::{function}")
+    assert missing == []
