@@ -60,6 +60,10 @@ sign: venv ## Sign the bundle's images (the key's password in COSIGN_PASSWORD)
 package: venv ## Build the collection's archive into .build (the same files give the same archive)
 	@$(BIN)/python scripts/package.py .build
 
+.PHONY: release
+release: venv ## Archive, bill of materials, checksums and signature into .build/release (RELEASE_KEY, COSIGN_PASSWORD)
+	@$(BIN)/python scripts/release.py .build/release
+
 .PHONY: lab
 lab: venv ## Create the lab's machines
 	$(PLAYBOOK) playbooks/lab.yml
