@@ -24,6 +24,8 @@ extensions = ["myst_parser", "sphinx.ext.graphviz", "sphinx_antsibull_ext"]
 root_doc = "docs/index"
 pygments_style = "default"
 highlight_language = "yaml+jinja"
+# Messages and options are quoted as they are.
+smartquotes = False
 # Headings down to this level can be linked to.
 myst_heading_anchors = 4
 
@@ -70,9 +72,12 @@ def drop_contents(app: Sphinx, page: str, source: list[str]) -> None:
 
 def shorten_title(app: Sphinx, document: nodes.document) -> None:
     """Name a plugin in menus by its name alone."""
-    titles = app.env.titles
-    if short := re.match(rf"{re.escape(project)}\.(\w+ \w+)", titles[app.env.docname].astext()):
-        titles[app.env.docname] = nodes.title("", short[1])
+    page = app.env.docname
+    if short := re.match(rf"{re.escape(project)}\.(\w+ \w+)", app.env.titles[page].astext()):
+        app.env.titles[page] = nodes.title("", short[1])
+        # Menus take the first line of the page's own list of contents.
+        entry = next(app.env.tocs[page].findall(nodes.reference))
+        entry.children = [nodes.Text(short[1])]
 
 
 def add_menu(app: Sphinx, page: str, source: list[str]) -> None:
