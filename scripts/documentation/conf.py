@@ -62,12 +62,18 @@ ITEM = re.compile(r"^[-*] \[([^]]+)\]\(([^)#]+?)(?:\.md)?\)", re.MULTILINE)
 
 # The theme shows a page's contents beside it.
 CONTENTS = re.compile(r"^\.\. contents::\n(?: +:.*\n)*", re.MULTILINE)
+# Dashes of headings and lists; what is indented may be an example.
+DASH = re.compile(r"^(\S.*?) -- ", re.MULTILINE)
+# Where no line begins with a prompt, all lines are commands; the lexer would take them for output.
+COMMANDS = re.compile(r"^```console\n(?!\$ )", re.MULTILINE)
 
 
-def drop_contents(app: Sphinx, page: str, source: list[str]) -> None:
-    """Take the list of contents out of a page of the reference."""
+def tidy(app: Sphinx, page: str, source: list[str]) -> None:
+    """Take off a page what this theme shows otherwise."""
     if page.startswith("reference/"):
-        source[0] = CONTENTS.sub("", source[0])
+        source[0] = DASH.sub("\\1 \N{EN DASH} ", CONTENTS.sub("", source[0]))
+    else:
+        source[0] = COMMANDS.sub("```sh\n", source[0])
 
 
 def shorten_title(app: Sphinx, document: nodes.document) -> None:
@@ -121,7 +127,7 @@ def link_to_ansible(
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
     app.connect("source-read", add_menu)
-    app.connect("source-read", drop_contents)
+    app.connect("source-read", tidy)
     # After Sphinx has collected the titles.
     app.connect("doctree-read", shorten_title, priority=900)
     app.connect("missing-reference", link_to_ansible)
