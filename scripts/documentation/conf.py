@@ -91,7 +91,7 @@ def add_menu(app: Sphinx, page: str, source: list[str]) -> None:
     if page not in LISTS:
         return
     for section in re.split(r"^## ", source[0], flags=re.MULTILINE)[1:]:
-        caption, _, text = section.partition("\n")
+        caption, text = section.split("\n", 1)
         entries = "".join(f"{title} <{target}>\n" for title, target in ITEM.findall(text) if "://" not in target)
         if entries:
             source[0] += f"\n\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}```\n"

@@ -50,7 +50,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in LINK.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", link):
             continue
-        name, _, anchor = link.partition("#")
+        name, anchor = (*link.split("#", 1), "")[:2]
         target = Path(os.path.normpath(page.parent / name)) if name else page
         if not target.is_relative_to(ROOT / GENERATED) and not leads_somewhere(target, anchor):
             broken.append(link)

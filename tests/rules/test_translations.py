@@ -22,7 +22,7 @@ def shape(page: Path) -> dict[str, list[str]]:
         "code": [re.sub(r"\s*#.*", "", block) for block in blocks],
         "headings": re.findall(r"^#+", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE),
         "first column of commands": re.findall(r"^\| (`[^`]+`) \|", text, re.MULTILINE),
-        "rows": ["row" for _ in re.findall(r"^\|", text, re.MULTILINE)],
+        "rows": re.findall(r"^\|", text, re.MULTILINE),
     }
 
 
