@@ -157,7 +157,7 @@ coverage-vault: venv ## Branch coverage of what the Vault modules share, by unit
 .PHONY: coverage-kubernetes
 coverage-kubernetes: venv ## The same of what the Kubernetes and Flux modules share
 	$(BIN)/pytest -q --cov --cov-config=tests/unit/coverage-kubernetes.cfg --cov-report=term-missing --cov-fail-under=95 \
-		tests/unit/plugins/module_utils/test_flux.py tests/unit/plugins/module_utils/test_kube_*.py \
+		tests/unit/plugins/module_utils/test_flux*.py tests/unit/plugins/module_utils/test_kube_*.py \
 		tests/unit/plugins/modules/test_k8s*.py tests/unit/plugins/modules/test_probe*.py
 
 .PHONY: sanity

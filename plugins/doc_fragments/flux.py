@@ -66,3 +66,17 @@ options:
     type: bool
     default: false
 """
+
+    IMAGES = r"""
+options:
+  verify_images:
+    description:
+      - Whether waiting goes on until the Deployments, DaemonSets and StatefulSets in the object's own inventory are
+        rolled out and each of their pods runs the image digests of their templates.
+      - Images that are named without a digest are reported only; so are workloads whose old pods may stay
+        (C(OnDelete), a C(partition)). Nothing is looked at for an object that is applied to another cluster.
+      - Needs permission to list and watch these workloads, and to list pods. Where a container runtime reports other
+        digests than those it was asked for, set it to V(false).
+    type: bool
+    default: true
+"""

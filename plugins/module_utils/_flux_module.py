@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ._flux import API_VERSIONS, FluxObject, Reconciler
+from ._flux_images import prove_images
 from ._flux_status import summary
 from ._kube_documents import Document, load_documents, public_view
 from ._kube_errors import KubeConfigError
@@ -69,7 +71,12 @@ def keep(module: KubeModule, document: Document) -> dict[str, Any]:
     item = FluxObject(document["kind"], params["namespace"], params["name"])
 
     def settle(resources: Resources) -> dict[str, Any]:
-        reconciler = Reconciler(module.client, resources, module.waiter(resources))
-        return {"flux": summary(reconciler.wait(item, params["wait_timeout"], params["expected_revision"] or ""))}
+        deadline, waiter = time.monotonic() + params["wait_timeout"], module.waiter(resources)
+        reconciler = Reconciler(module.client, resources, waiter)
+        reached = reconciler.wait(item, params["wait_timeout"], params["expected_revision"] or "")
+        result: dict[str, Any] = {"flux": summary(reached)}
+        if params.get("verify_images"):
+            result["images"] = prove_images(module.client, resources, waiter, reached, deadline - time.monotonic())
+        return result
 
     return keep_object(module, document, settle)

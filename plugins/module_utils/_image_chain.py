@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ._oci import DIGEST, OciError, Registry
+from ._oci import OciError, Registry
+from ._pod_containers import Container
 from ._signature import PROVENANCE, SPDX, Finding, PublicKey, Vouched, read
 
 LINKS = ("commit", "tag", "build", "digest", "signature", "attestation", "running")
@@ -25,11 +26,6 @@ PROVENANCE_V02 = "https://slsa.dev/provenance/v0.2"
 VERSION = "org.opencontainers.image.version"
 REVISION = "org.opencontainers.image.revision"
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_KINDS = (
-    ("initContainers", "initContainerStatuses", "init"),
-    ("containers", "containerStatuses", "container"),
-    ("ephemeralContainers", "ephemeralContainerStatuses", "ephemeral"),
-)
 
 
 @dataclass(frozen=True)
@@ -51,48 +47,6 @@ class Reference:
         path, _slash, end = last.rpartition("/")
         name, _colon, tag = end.partition(":")
         return cls(first, f"{path}/{name}" if path else name, tag, digest)
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container of a pod: what its spec asks for, and what its status says that it runs.
-
-    :ivar kind: ``container``, ``init``, ``sidecar`` (an init container that goes on) or ``ephemeral``.
-    :ivar image_id: as the kubelet reports it; empty while the container has not started.
-    """
-
-    pod: str
-    name: str
-    kind: str
-    image: str
-    image_id: str
-    annotations: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def running_digest(self) -> str:
-        """Digest in the status, whichever repository the runtime names it by; empty when there is none."""
-        found = DIGEST.search(self.image_id)
-        return found.group() if found else ""
-
-
-def containers(pod: Mapping[str, Any]) -> list[Container]:
-    """Return all containers of a pod in the order in which they start."""
-    found = []
-    for specs, statuses, kind in _KINDS:
-        states = {item["name"]: item for item in (pod.get("status") or {}).get(statuses) or []}
-        for item in pod["spec"].get(specs) or []:
-            sidecar = kind == "init" and item.get("restartPolicy") == "Always"
-            found.append(
-                Container(
-                    pod["metadata"]["name"],
-                    item["name"],
-                    "sidecar" if sidecar else kind,
-                    item["image"],
-                    str(states.get(item["name"], {}).get("imageID") or ""),
-                    pod["metadata"].get("annotations") or {},
-                )
-            )
-    return found
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ options:
     elements: dict
 extends_documentation_fragment:
   - onprem.platform.flux
+  - onprem.platform.flux.images
   - onprem.platform.kubernetes
   - onprem.platform.kubernetes.plan
   - onprem.platform.wait
@@ -195,6 +196,39 @@ flux:
       type: list
       elements: dict
       sample: []
+images:
+  description:
+    - The containers of the workloads in the object's inventory, and what runs in their pods.
+    - Empty when the inventory holds no Deployment, DaemonSet or StatefulSet.
+  returned: when it was waited for and O(verify_images) is set
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The workload's kind.
+      type: str
+      sample: Deployment
+    namespace:
+      description: The workload's namespace.
+      type: str
+      sample: shop
+    name:
+      description: The workload's name.
+      type: str
+      sample: web
+    container:
+      description: The container's name in the workload's template.
+      type: str
+      sample: app
+    image:
+      description: The image as the template names it.
+      type: str
+      sample: registry.example/shop@sha256:4f3b1f6a0c8f8b8cf1f5b0c3a2f3f9e6d5c4b3a29181706f5e4d3c2b1a090807
+    running:
+      description: The digests that pods run, without those that are being deleted.
+      type: list
+      elements: str
+      sample: ["sha256:4f3b1f6a0c8f8b8cf1f5b0c3a2f3f9e6d5c4b3a29181706f5e4d3c2b1a090807"]
 requests:
   description: Requests sent to the API server.
   returned: always
@@ -226,6 +260,7 @@ failure:
 
 from typing import Any
 
+from ..module_utils._flux_images import IMAGE_ARGUMENTS
 from ..module_utils._flux_module import OBJECT_ARGUMENTS, build, keep, reference
 from ..module_utils._kube_module import KubeModule
 
@@ -283,6 +318,7 @@ def main() -> None:
             "substitute": {"type": "dict", "no_log": True},
             "substitute_from": dicts,
             **OBJECT_ARGUMENTS,
+            **IMAGE_ARGUMENTS,
         },
         required_if=[("state", "present", ("source_ref", "prune", "interval"))],
     ).run(work)

@@ -12,7 +12,7 @@ short_description: Make Flux reconcile an object now, and wait for the real end
 author: onprem.platform contributors (@onprem-platform)
 description:
   - Requests a reconciliation of the object's source, waits until the source has fetched its revision, then does the
-    same for the object, and proves that it has arrived at that revision.
+    same for the object, and proves that it has arrived at that revision, and that the pods run the images it brought.
   - C(Ready) counts only for the object's newest generation and only after the request has been handled. A release that
     was rolled back has failed.
 options:
@@ -37,7 +37,7 @@ options:
     description:
       - Revision that the source of a Kustomization must have fetched, the chart version or digest of a HelmRelease, or
         the revision of a source; whole, or only its tag, branch, commit or digest.
-      - If the object is ready at this revision already, nothing is requested.
+      - If the object is ready at this revision already, nothing is requested; O(verify_images) holds all the same.
     type: str
   reset:
     description: Forget the failures of a HelmRelease whose retries are used up.
@@ -48,6 +48,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - onprem.platform.flux.images
   - onprem.platform.kubernetes
   - onprem.platform.kubernetes.plan
   - onprem.platform.wait
@@ -127,6 +128,39 @@ flux:
       type: list
       elements: dict
       sample: []
+images:
+  description:
+    - The containers of the workloads in the object's inventory, and what runs in their pods.
+    - Empty when the inventory holds no Deployment, DaemonSet or StatefulSet.
+  returned: when O(verify_images) is set, outside check mode
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The workload's kind.
+      type: str
+      sample: Deployment
+    namespace:
+      description: The workload's namespace.
+      type: str
+      sample: shop
+    name:
+      description: The workload's name.
+      type: str
+      sample: web
+    container:
+      description: The container's name in the workload's template.
+      type: str
+      sample: app
+    image:
+      description: The image as the template names it.
+      type: str
+      sample: registry.example/shop@sha256:4f3b1f6a0c8f8b8cf1f5b0c3a2f3f9e6d5c4b3a29181706f5e4d3c2b1a090807
+    running:
+      description: The digests that pods run, without those that are being deleted.
+      type: list
+      elements: str
+      sample: ["sha256:4f3b1f6a0c8f8b8cf1f5b0c3a2f3f9e6d5c4b3a29181706f5e4d3c2b1a090807"]
 requested:
   description: Whether a reconciliation was requested, or would be in check mode.
   returned: success
@@ -161,9 +195,11 @@ failure:
       sample: "Kustomization flux-system/platform has failed"
 """
 
+import time
 from typing import Any
 
 from ..module_utils._flux import API_VERSIONS, FluxObject, Reconciler
+from ..module_utils._flux_images import IMAGE_ARGUMENTS, prove_images
 from ..module_utils._flux_status import evaluate_at, summary
 from ..module_utils._kube_errors import NotFoundError
 from ..module_utils._kube_module import PLAN_ARGUMENTS, WAIT_ARGUMENTS, KubeModule
@@ -176,8 +212,10 @@ def work(module: KubeModule) -> dict[str, Any]:
     expected = params["expected_revision"] or ""
     if module.cluster_is_planned():
         return {"changed": True, "requested": True, **module.request_counts()}
+    deadline = time.monotonic() + params["wait_timeout"]
     resources = Resources(module.client)
-    reconciler = Reconciler(module.client, resources, module.waiter(resources))
+    waiter = module.waiter(resources)
+    reconciler = Reconciler(module.client, resources, waiter)
     item = FluxObject(params["kind"], params["namespace"], params["name"])
     try:
         document = reconciler.read(item)
@@ -190,8 +228,12 @@ def work(module: KubeModule) -> dict[str, Any]:
         document = reconciler.reconcile(
             item, params["wait_timeout"], params["with_source"], expected, params["reset"], params["force"]
         )
-    result = {"changed": needed, "requested": needed, **module.request_counts()}
-    return {**result, "flux": summary(document)} if document else result
+    result: dict[str, Any] = {"changed": needed, "requested": needed}
+    if document:
+        result["flux"] = summary(document)
+    if params["verify_images"] and not module.check_mode:
+        result["images"] = prove_images(module.client, resources, waiter, document, deadline - time.monotonic())
+    return {**result, **module.request_counts()}
 
 
 def main() -> None:
@@ -205,6 +247,7 @@ def main() -> None:
             "expected_revision": {"type": "str"},
             "reset": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
+            **IMAGE_ARGUMENTS,
             **PLAN_ARGUMENTS,
             **WAIT_ARGUMENTS,
         },

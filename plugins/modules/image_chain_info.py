@@ -202,12 +202,10 @@ from ..module_utils._image_chain import (
     LINKS,
     Allowance,
     Chain,
-    Container,
     Demands,
     Evidence,
     Reference,
     chain,
-    containers,
     gather,
     table,
     wanted_digest,
@@ -215,6 +213,7 @@ from ..module_utils._image_chain import (
 from ..module_utils._kube_errors import KubeConfigError
 from ..module_utils._kube_module import KubeModule
 from ..module_utils._oci import OciError, Registry
+from ..module_utils._pod_containers import Container, containers
 from ..module_utils._signature import PublicKey, SignatureError
 
 WORKERS = 8

@@ -67,8 +67,8 @@ failure:
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..module_utils._image_chain import containers
 from ..module_utils._kube_module import KubeModule
+from ..module_utils._pod_containers import containers
 
 
 def work(module: KubeModule) -> dict[str, Any]:

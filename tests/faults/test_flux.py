@@ -143,8 +143,13 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def image() -> str:
     """The reference of the image that has a shell."""
+    return image_reference("toolbox")
+
+
+def image_reference(name: str) -> str:
+    """Return the reference of an image of the bundle."""
     entries = json.loads((BUNDLE / "index.json").read_text())["entries"]
-    entry = next(one for one in entries if one["kind"] == "image" and one["name"] == "toolbox")
+    entry = next(one for one in entries if one["kind"] == "image" and one["name"] == name)
     return f"{REGISTRY}/{entry['repository']}@{entry['digest']}"
 
 
@@ -188,6 +193,42 @@ def test_a_tree_is_fetched_and_applied(lab: Lab) -> None:
     for module, options in (("flux_source", source("tree")), ("flux_kustomization", kustomization("tree"))):
         again = lab.good(module, **options)
         assert (again["changed"], again["writes"]) == (False, 0)
+
+
+def test_what_runs_is_what_was_pushed(lab: Lab, image: str) -> None:
+    """Flux itself does not wait for the workload here: the proof of the images does."""
+    container: dict[str, Any] = {"name": "sleep", "image": image, "command": ["sleep", "3600"]}
+    container["securityContext"] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    confined = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    pod = {"containers": [container], "securityContext": confined, "terminationGracePeriodSeconds": 0}
+    labels = {"app": "sleep"}
+    workload = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "sleep"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }
+    pushed = lab.push(repository=TREE, tag="workload", files={"objects/sleep.yaml": yaml.safe_dump(workload)})
+    lab.good("flux_source", **source("workload", ref={"tag": "workload"}))
+    reference = {"kind": "OCIRepository", "name": "workload"}
+    options = kustomization("workload", source_ref=reference, expected_revision=pushed["digest"])
+    applied = lab.good("flux_kustomization", **options)
+    place = {"kind": "Deployment", "namespace": NAMESPACE, "name": "sleep", "container": "sleep"}
+    assert applied["images"] == [{**place, "image": image, "running": [image.rpartition("@")[2]]}]
+    again = lab.good("flux_reconcile", **named("Kustomization", "workload", expected_revision=pushed["digest"]))
+    assert (again["changed"], again["images"]) == (False, applied["images"])
+    # Somebody changes the image of the pod itself: the workload is as Flux wants it, and something else runs.
+    pod_name = lab.kubectl("get", "pods", "--selector=app=sleep", "-o", "name").strip()
+    other = image_reference("mariadb")
+    lab.kubectl("set", "image", pod_name, f"sleep={other}")
+    state = "jsonpath={.status.containerStatuses[0].imageID} {.status.containerStatuses[0].ready}"
+    there = f"{other.rpartition('@')[2]} true"
+    assert eventually(lambda: there in lab.kubectl("get", pod_name, "-o", state), "the other image runs", 180)
+    wanted = {**named("Kustomization", "workload"), "expected_revision": pushed["digest"], "wait_timeout": 20}
+    message = lab.bad("flux_reconcile", **wanted)
+    digests = [text.rpartition("@")[2] for text in (other, image)]
+    assert f"container sleep runs {digests[0]} instead of {digests[1]}" in message, message
+    lab.good("flux_kustomization", name="workload", namespace=NAMESPACE, state="absent", wait=True)
 
 
 def test_a_moved_tag_comes_through_at_once(lab: Lab) -> None:

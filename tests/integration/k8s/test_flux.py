@@ -441,6 +441,50 @@ def test_reconcile_of_a_release_proves_the_digest(
     assert run("flux_reconcile", wanted)["flux"]["ready"]
 
 
+def test_reconcile_proves_what_runs(
+    run: ModuleRunner, namespace: str, play: Callable[..., Controller], api_server: ApiServer
+) -> None:
+    """The revision has been applied, and a pod runs another image: that is not the end."""
+    image, labels = f"registry.test/web@{DIGEST}", {"app": "web"}
+    container = {"name": "web", "image": image}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    apps, core = f"/apis/apps/v1/namespaces/{namespace}/deployments", f"/api/v1/namespaces/{namespace}/pods"
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    api_server.call("POST", apps, {"metadata": {"name": "web"}, "spec": spec})
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+    api_server.patch_status(f"{apps}/web", {"observedGeneration": 1, **counts})
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d", "uid": "a", "controller": True}
+    metadata = {"name": "web-5d-1", "labels": {**labels, "pod-template-hash": "5d"}, "ownerReferences": [owner]}
+    api_server.call("POST", core, {"metadata": metadata, "spec": {"containers": [container]}})
+
+    def start(digest: str) -> None:
+        state = {"name": "web", "image": image, "imageID": f"registry.test/web@{digest}", "ready": True}
+        api_server.patch_status(f"{core}/web-5d-1", {"containerStatuses": [{**state, "restartCount": 0}]})
+
+    def applies_workload(controller: Controller, live: dict[str, Any], generation: int, token: str) -> None:
+        inventory = {"entries": [{"id": f"{namespace}_web_apps_Deployment", "v": "v1"}]}
+        controller.status(token, inventory=inventory)
+        applies(f"latest@{DIGEST}")(controller, live, generation, token)
+
+    source(run, namespace)
+    play("OCIRepository", namespace, "platform", fetches(f"latest@{DIGEST}"))
+    play("Kustomization", namespace, "platform", applies_workload)
+    start(OTHER_DIGEST)
+    kept = run("flux_kustomization", kustomization(namespace, wait=True, wait_timeout=4))
+    assert kept["failed"] and kept["object"]["result"] == "created"
+    words = f"Deployment {namespace}/web: pod web-5d-1, container web runs {OTHER_DIGEST} instead of {DIGEST}"
+    assert words in kept["msg"], kept["msg"]
+    wanted = {"kind": "Kustomization", "name": "platform", "namespace": namespace, "expected_revision": DIGEST}
+    needless = run("flux_reconcile", {**wanted, "wait_timeout": 4})
+    assert words in needless["msg"], needless["msg"]
+    assert "images" not in run("flux_reconcile", {**wanted, "verify_images": False})
+    start(DIGEST)
+    answer = run("flux_reconcile", {**wanted, "wait_timeout": 20})
+    assert (answer["changed"], answer["writes_seen"]) == (False, [])
+    place = {"kind": "Deployment", "namespace": namespace, "name": "web", "container": "web"}
+    assert answer["images"] == [{**place, "image": image, "running": [DIGEST]}]
+
+
 def test_reconcile_failures(run: ModuleRunner, namespace: str, play: Callable[..., Controller]) -> None:
     wanted = {"kind": "Kustomization", "name": "platform", "namespace": namespace, "wait_timeout": 2}
     absent = run("flux_reconcile", wanted)

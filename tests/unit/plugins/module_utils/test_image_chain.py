@@ -16,17 +16,16 @@ from ansible_collections.onprem.platform.plugins.module_utils._image_chain impor
     VERSION,
     WAITING,
     Allowance,
-    Container,
     Demands,
     Evidence,
     Reference,
     build_of,
     chain,
-    containers,
     table,
     wanted_digest,
 )
 from ansible_collections.onprem.platform.plugins.module_utils._oci import OciError
+from ansible_collections.onprem.platform.plugins.module_utils._pod_containers import Container, containers
 from ansible_collections.onprem.platform.plugins.module_utils._signature import PROVENANCE, SPDX, Finding, Vouched
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
