@@ -574,6 +574,9 @@ def test_server_restart_in_the_middle(run: ModuleRunner, namespace: str, api_ser
     api_server.start_api()
     worker.join(120)
     assert answers[0].get("failed") is None, answers[0].get("msg")
+    # Undisturbed, each object costs a read and a write: it was in the middle.
+    assert answers[0]["requests"] > 400
+    assert answers[0]["summary"] == {"created": 200}
     assert len(api_server.call("GET", listing)["items"]) == 200
     again = run("k8s_apply", wanted)
     assert (again["summary"], again["writes_seen"]) == ({"unchanged": 200}, [])

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.onprem.platform.tests.integration.k8s.examples import examples, run_examples
 
 ApiServer = Any
 ModuleRunner = Callable[..., dict[str, Any]]
@@ -222,3 +225,19 @@ def test_mistakes_and_missing_permissions(api_server: ApiServer, run: ModuleRunn
     assert answer["failed"] and "resources, non_resource_urls" in answer["msg"]
     answer = run("k8s_rbac_info", {"reviews": [{"subjects": [{}], "permissions": question["permissions"]}]})
     assert answer["failed"] and "user, groups, service_account" in answer["msg"]
+
+
+def test_examples(api_server: ApiServer, shop: str, tmp_path: Path) -> None:
+    """The examples of the documentation, with an account of the test in place of theirs."""
+    tasks = examples(
+        "k8s_rbac_info", {"default/default": f"{shop}/web", "namespaces: [default": f"namespaces: [{shop}"}
+    )
+    found = ["access.reviews | map(attribute='allowed') | unique == [false]", "access.reviews | length >= 10"]
+    tasks.insert(1, {"ansible.builtin.assert": {"that": found}})
+    run_examples(tmp_path, tasks, api_server.kubeconfig)
+    # Somebody who may read Secrets makes the first example fail, and it says who.
+    rule = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]
+    _create(api_server, f"{RBAC}/namespaces/{shop}/roles", "reader", rules=rule)
+    _bind(api_server, shop, "reader", "Role", {"kind": "ServiceAccount", "name": "web", "namespace": shop})
+    with pytest.raises(AssertionError, match=f"ServiceAccount {shop}/web"):
+        run_examples(tmp_path, tasks[:1], api_server.kubeconfig)
