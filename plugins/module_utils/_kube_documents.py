@@ -274,11 +274,12 @@ def public_diff(
         if _value_at(new, keys) == MASK and _value_at(old, keys) == MASK:
             changed = _value_at(before, keys) != _value_at(after, keys)
             _put(new, keys, f"{MASK} (changed)" if changed else MASK)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return {
         "before_header": header,
         "after_header": header,
-        "before": yaml.safe_dump(old, sort_keys=True) if old else "",
-        "after": yaml.safe_dump(new, sort_keys=True) if new else "",
+        "before": yaml.dump(old, Dumper=dumper, sort_keys=True) if old else "",
+        "after": yaml.dump(new, Dumper=dumper, sort_keys=True) if new else "",
     }
 
 

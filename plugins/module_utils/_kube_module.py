@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ._kube_client import KubeClient
 from ._kube_config import CONNECTION_ARGUMENTS, kubeconfig_secrets, load_connection
-from ._kube_diagnose import Diagnoser
 from ._kube_documents import MASK, Document, masked, public_view, secret_values, texts
 from ._kube_errors import KubeConnectionError, KubeError
 from ._kube_resources import Resources
-from ._kube_wait import Waiter
+
+if TYPE_CHECKING:
+    from ._kube_wait import Waiter
 
 PLAN_ARGUMENTS: dict[str, dict[str, Any]] = {"plan_without_cluster": {"type": "bool", "default": False}}
 WAIT_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -82,8 +83,16 @@ class KubeModule(AnsibleModule):  # type: ignore[misc]
 
     def waiter(self, resources: Resources) -> Waiter:
         """Return a waiter with this module's wait options."""
+        # Here, because a call that waits for nothing should not pay for what only waiting needs.
+        from ._kube_diagnose import Diagnoser
+        from ._kube_wait import Waiter
+
         diagnoser = Diagnoser(self.client, resources, self.params["crash_loop_restarts"], self.params["log_lines"])
         return Waiter(self.client, resources, diagnoser)
+
+    def diff(self, parts: list[Callable[[list[str]], dict[str, str]]]) -> list[dict[str, str]]:
+        """Return the diffs that ``parts`` make of the hidden fields; none where nobody asked, since they take time."""
+        return [part(self.params["hidden_fields"]) for part in parts] if self._diff else []
 
     def cluster_is_planned(self) -> bool:
         """True in a check run for a cluster that does not exist yet, if the user allowed to plan for one."""

@@ -74,6 +74,6 @@ def _result(module: KubeModule, outcome: Outcome) -> dict[str, Any]:
     return {
         "changed": outcome.changed,
         "object": outcome.as_dict(),
-        "diff": [outcome.diff(module.params["hidden_fields"])] if outcome.changed else [],
+        "diff": module.diff([outcome.diff] if outcome.changed else []),
         **module.request_counts(),
     }

@@ -266,8 +266,6 @@ from ..module_utils._kube_errors import KubeConfigError, KubeError
 from ..module_utils._kube_module import PLAN_ARGUMENTS, WAIT_ARGUMENTS, KubeModule
 from ..module_utils._kube_prune import PruneScope, surplus
 from ..module_utils._kube_resources import Resources
-from ..module_utils._kube_status import is_instant
-from ..module_utils._kube_wait import Target, WaitError
 
 
 def planned(documents: list[Document], state: str) -> list[Outcome]:
@@ -315,7 +313,7 @@ def report(module: KubeModule, outcomes: list[Outcome]) -> dict[str, Any]:
         "changed": bool(changed),
         "objects": [outcome.as_dict() for outcome in outcomes],
         "summary": dict(Counter(outcome.result for outcome in outcomes)),
-        "diff": [outcome.diff(module.params["hidden_fields"]) for outcome in changed],
+        "diff": module.diff([outcome.diff for outcome in changed]),
         **module.request_counts(),
     }
 
@@ -341,16 +339,25 @@ def work(module: KubeModule) -> dict[str, Any]:
         error = KubeError(f"{len(failures)} of {len(outcomes)} objects failed: " + " | ".join(lines))
         module.fail(error, **report(module, outcomes))
     if params["wait"] and params["state"] == "present" and not module.check_mode:
-        targets = [
-            Target(found.api_version, found.kind, found.name, found.namespace)
-            for found in (outcome.identity for outcome in outcomes if outcome.after)
-            if not is_instant(found.api_version, found.kind)
-        ]
-        try:
-            module.waiter(resources).wait(targets, params["wait_timeout"])
-        except WaitError as error:
-            module.fail(error, **report(module, outcomes))
+        await_ready(module, resources, outcomes)
     return report(module, outcomes)
+
+
+def await_ready(module: KubeModule, resources: Resources, outcomes: list[Outcome]) -> None:
+    """Wait for the objects that exist now; ends the module if one of them does not become ready."""
+    # Here, because a call that waits for nothing should not pay for what only waiting needs.
+    from ..module_utils._kube_status import is_instant
+    from ..module_utils._kube_wait import Target, WaitError
+
+    targets = [
+        Target(found.api_version, found.kind, found.name, found.namespace)
+        for found in (outcome.identity for outcome in outcomes if outcome.after)
+        if not is_instant(found.api_version, found.kind)
+    ]
+    try:
+        module.waiter(resources).wait(targets, module.params["wait_timeout"])
+    except WaitError as error:
+        module.fail(error, **report(module, outcomes))
 
 
 def main() -> None:
