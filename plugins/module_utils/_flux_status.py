@@ -136,8 +136,14 @@ def has_revision(document: dict[str, Any], expected: str) -> bool:
 
 
 def evaluate_at(document: dict[str, Any], expected: str) -> Progress:
-    """Judge an object that must also have arrived at a revision (an empty one means any)."""
+    """Judge an object that must also have arrived at a revision (an empty one means any).
+
+    Of a release, the newest entry of its history has to be the deployed one.
+    """
     progress = evaluate(document)
+    newest = ((document.get("status") or {}).get("history") or [{}])[0]
+    if progress.ready and document.get("kind") == "HelmRelease" and newest.get("status", "deployed") != "deployed":
+        return progressing(f"ready, but its newest release is {newest['status']}")
     if progress.ready and expected and not has_revision(document, expected):
         at = ", ".join(revisions(document)) or "none"
         return progressing(f"ready, but at revision {at} instead of {expected}")

@@ -212,6 +212,9 @@ def test_revisions() -> None:
     assert _flux_status.revisions(release) == []
     release["status"]["history"] = [{"chartVersion": "1.0.0", "ociDigest": "sha256:ab", "status": "deployed"}]
     assert _flux_status.revisions(release) == ["1.0.0", "sha256:ab", "1.0.0+ab"]
+    assert _flux_status.evaluate_at(release, "1.0.0").ready
+    release["status"]["history"][0]["status"] = "superseded"
+    assert "its newest release is superseded" in _flux_status.evaluate_at(release, "1.0.0").message
     applied = thing("Kustomization", conditions(cond("Ready"), lastAppliedRevision="main@sha1:abc"))
     assert _flux_status.has_revision(applied, "abc")
     assert _flux_status.summary(applied)["revision"] == "main@sha1:abc"
