@@ -1,18 +1,20 @@
 # Copyright: (c) 2026, onprem.platform contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""k8s_apply and k8s_wait beside kubernetes.core and kubectl, on a real API server.
+"""k8s_apply and k8s_wait beside kubernetes.core and kubectl, on a real API server, or on a whole lab (``--lab``).
 
 Applying: the same objects four ways, each three times on a namespace of its own: "cold", "unchanged", and "drift" after
 somebody else has changed every fifth. They are ConfigMaps, and every tenth is of a custom kind. kubernetes.core works
 in its usual way, by merge patch. Requests are counted in the server's audit log, without those of the server itself.
 Waiting: a Deployment whose status becomes ready while the way under test waits; the figure is the time from sending
-that status until the process has ended, so it has the end of Ansible or kubectl in it.
+that status until the process has ended, so it has the end of Ansible or kubectl in it. This is not measured on a lab.
+A task of ``debug`` shows what a playbook takes before any module begins; "alone" in the tables is without that.
 Needs the bundle. kubernetes.core comes from the package that requirements/crosscheck.txt locks.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import http.client
 import json
 import os
@@ -24,10 +26,13 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".build" / "collections"))
@@ -41,7 +46,9 @@ READS = ("get", "list", "watch")
 STAGES = ("cold", "unchanged", "drift")
 DRIFT, CUSTOM = 5, 10
 OURS, LOOP, LIST, KUBECTL = "k8s_apply", "kubernetes.core.k8s, loop", "kubernetes.core.k8s, list", "kubectl apply"
-WAYS = (OURS, LOOP, LIST, KUBECTL)
+START = "debug"
+WAYS = (OURS, LOOP, LIST, KUBECTL, START)
+BY_ANSIBLE = (OURS, LOOP, LIST)
 READY_AFTER = 6.0
 # A loop over more objects than this is measured once: it takes 0.4 s for each.
 LONG_LOOP = 50
@@ -81,15 +88,90 @@ class Figures:
     writes: int = 0
 
 
+class OwnServer(ApiServer):
+    """An API server on loopback with etcd, for the benchmark alone."""
+
+    administrator = "admin"
+
+    def start(self) -> None:
+        """Start both."""
+        self.start_etcd()
+        self.start_api()
+
+    def events(self, since: int) -> list[dict[str, Any]]:
+        """Return what the audit log has gained."""
+        with self.audit_log.open("rb") as log:
+            log.seek(since)
+            return _events(log.read())
+
+
+class Lab:
+    """A running lab of six machines: the API server that its kubeconfig names, and the audit log there."""
+
+    AUDIT_LOG = "/var/log/kubernetes/audit/audit.log"
+
+    def __init__(self, lab: Path, directory: Path) -> None:
+        self.kubeconfig = lab / "state" / "kubeconfig"
+        self._ssh = ["ssh", "-F", str(lab / "ssh_config")]
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        for name in ("client-certificate-data", "client-key-data"):
+            descriptor = os.open(directory / name, os.O_CREAT | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(base64.b64decode(user[name]))
+        self._context = ssl.create_default_context(
+            cadata=base64.b64decode(cluster["certificate-authority-data"]).decode()
+        )
+        self._context.load_cert_chain(directory / "client-certificate-data", directory / "client-key-data")
+        # urllib knows no other name for a server; the address is in its certificate as well.
+        self._url = cluster["server"]
+        nodes = json.loads((lab / "lab.json").read_text())["nodes"]
+        self._node = next(node["name"] for node in nodes if f"//{node['address']}:" in self._url)
+        whoami = self.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
+        self.administrator: str = whoami["status"]["userInfo"]["username"]
+
+    def start(self) -> None:
+        """It runs."""
+
+    def stop(self) -> None:
+        """It goes on."""
+
+    def call(self, verb: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+        """Send one request as administrator."""
+        data, headers = None if body is None else json.dumps(body).encode(), {"Content-Type": content_type}
+        request = urllib.request.Request(f"{self._url}{path}", data, headers, method=verb)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60, context=self._context) as response:  # noqa: S310
+            return json.load(response)
+
+    def _log(self, *command: str) -> bytes:
+        return subprocess.run(
+            [*self._ssh, self._node, *command, self.AUDIT_LOG], capture_output=True, check=True
+        ).stdout
+
+    def audit_position(self) -> int:
+        """Return the size of the audit log."""
+        return int(self._log("stat", "--format=%s"))
+
+    def events(self, since: int) -> list[dict[str, Any]]:
+        """Return what the audit log has gained."""
+        return _events(self._log("tail", f"--bytes=+{since + 1}"))
+
+
+def _events(content: bytes) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in content.splitlines(True) if line.startswith(b"{") and line.endswith(b"}\n")]
+    return [event for event in found if event["stage"] != "RequestReceived"]
+
+
 class Bench:
     """One API server, and commands whose time and requests are measured."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, lab: Path | None = None) -> None:
         self.directory = directory
-        self.server = ApiServer(directory, *free_ports(3), Authority(directory))
+        self.server: Any = Lab(lab, directory) if lab else OwnServer(directory, *free_ports(3), Authority(directory))
         self.kubectl = [str(find_binary("kubectl", directory)), f"--kubeconfig={self.server.kubeconfig}"]
         self.environment: dict[str, str] = {}
         self._number = 0
+        self._namespaces: list[str] = []
 
     def begin(self, collections: Path) -> None:
         """Start the server and make the custom kind."""
@@ -102,8 +184,7 @@ class Bench:
             "PYTHONPATH": f"{ROOT}/.build/collections",  # for a module that runs without Ansible
         }
         (self.directory / "ansible.cfg").write_text("[defaults]\n")
-        self.server.start_etcd()
-        self.server.start_api()
+        self.server.start()
         self.server.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", WIDGETS)
         deadline = time.monotonic() + 60
         while not self._serves_widgets():
@@ -121,9 +202,20 @@ class Bench:
     def namespace(self) -> str:
         """Make a namespace."""
         self._number += 1
-        name = f"bench-{self._number}"
+        name = f"bench-{os.getpid()}-{self._number}"
         self.server.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        self._namespaces.append(name)
         return name
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        paths = [f"/api/v1/namespaces/{name}" for name in self._namespaces]
+        for path in (*paths, f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{GROUP}"):
+            try:
+                self.server.call("DELETE", path)
+            except OSError as error:
+                print(f"{path} stays: {error}", file=sys.stderr)
+        self.server.stop()
 
     def playbook(self, tasks: list[dict[str, Any]]) -> list[str]:
         """Write a playbook and return the command that runs it."""
@@ -139,10 +231,7 @@ class Bench:
         seconds, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
             raise SystemExit(f"{command}: {done.stdout[-3000:]}{done.stderr[-2000:]}")
-        with self.server.audit_log.open("rb") as log:
-            log.seek(since)
-            events = [json.loads(line) for line in log if line.startswith(b"{") and line.endswith(b"}\n")]
-        sent = [event for event in events if event["user"]["username"] == "admin"]
+        sent = [one for one in self.server.events(since) if one["user"]["username"] == self.server.administrator]
         writes = [one for one in sent if one["verb"] not in READS and "dryRun=All" not in one["requestURI"]]
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Figures(round(seconds, 3), round(cpu, 3), len(sent), len(writes))
@@ -169,6 +258,8 @@ def apply_command(bench: Bench, way: str, objects: list[dict[str, Any]]) -> list
         manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
         force = ("--server-side", "--force-conflicts", "--field-manager=bench")
         return [*bench.kubectl, "apply", *force, "--filename", str(manifest)]
+    if way == START:
+        return bench.playbook([{"ansible.builtin.debug": {"msg": "nothing"}}])
     if way == OURS:
         return bench.playbook([{"onprem.platform.k8s_apply": {"definition": objects, "force_conflicts": True}}])
     if way == LIST:
@@ -182,7 +273,7 @@ def measure_apply(bench: Bench, way: str, count: int) -> dict[str, Figures]:
     command = apply_command(bench, way, documents(namespace, count))
     found = {}
     for stage in STAGES:
-        if stage == "drift":
+        if stage == "drift" and way != START:
             for number in range(0, count, DRIFT):
                 path = f"/api/v1/namespaces/{namespace}/configmaps/item-{number}?fieldManager=other"
                 bench.server.call("PATCH", path, {"data": {"value": "changed"}}, "application/merge-patch+json")
@@ -271,13 +362,29 @@ def table(title: str, results: dict[str, list[Figures]]) -> str:
         for key in ("requests", "writes"):
             shown.append("/".join(str(count) for count in sorted({getattr(run, key) for run in runs})))
         lines.append(f"| {way} | {' | '.join(shown)} |")
+    lines += alone(results)
     return "\n".join(lines)
+
+
+def alone(results: dict[str, list[Figures]]) -> list[str]:
+    """Return what the task itself takes: a playbook starts once, however many tasks it has."""
+    if START not in results or OURS not in results:
+        return []
+    ways, shown = [way for way in BY_ANSIBLE if way in results], []
+    for key, unit in (("seconds", "s"), ("cpu_seconds", "CPU s")):
+        start = statistics.median(getattr(run, key) for run in results[START])
+        taken = {way: statistics.median(getattr(run, key) for run in results[way]) - start for way in ways}
+        ratios = ", ".join(f"{way} {taken[way] / taken[OURS]:.1f} times" for way in ways if way != OURS)
+        shown.append(f"{unit}: {OURS} {taken[OURS]:.2f}; {ratios}")
+    return ["", "The task alone. " + ". ".join(shown)]
 
 
 def main() -> None:
     """Measure all ways in turn, as often as wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--collections", type=Path, help="directory with ansible_collections/kubernetes, in its place")
+    parser.add_argument("--lab", type=Path, help="directory of a running lab (.lab), to measure there")
+    parser.add_argument("--without-loop", action="store_true", help="leave out what takes most of the time")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 50, 200])
     parser.add_argument("--output", type=Path, help="file for all figures as JSON")
@@ -288,22 +395,23 @@ def main() -> None:
     print(f"kubernetes.core {version}; {os.cpu_count()} processors, load {os.getloadavg()[0]:.0f} at the start")
     results: dict[str, dict[str, list[Figures]]] = {}
     with tempfile.TemporaryDirectory(prefix="onprem-benchmark-") as directory:
-        bench = Bench(Path(directory))
+        bench = Bench(Path(directory), options.lab.resolve() if options.lab else None)
         try:
             bench.begin(collections)
             for number in range(options.runs):
                 for count in options.sizes:
                     for way in WAYS:
-                        if way == LOOP and count > LONG_LOOP and number > 0:
+                        if way == LOOP and (options.without_loop or (count > LONG_LOOP and number > 0)):
                             continue
                         for stage, figures in measure_apply(bench, way, count).items():
                             results.setdefault(f"{count} objects, {stage}", {}).setdefault(way, []).append(figures)
-                for way in wait_commands(bench, ""):
+                # On a lab its own controllers would write the status.
+                for way in wait_commands(bench, "") if not options.lab else ():
                     results.setdefault("until the end of waiting", {}).setdefault(way, []).append(
                         measure_wait(bench, way)
                     )
         finally:
-            bench.server.stop()
+            bench.end()
     for title, several in results.items():
         print(table(title, several))
     if options.output:
