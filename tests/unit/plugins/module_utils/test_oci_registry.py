@@ -44,13 +44,14 @@ class Store:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, bytes] = {}
         self.asked: list[str] = []
-        self.override: Answer | Exception | None = None
+        self.override: Answer | None = None
+        self.broken = ""
 
     def request(self, method: str, path: str, body: Any = None, headers: Any = None, **_options: Any) -> Answer:
         """Answer as the distribution specification says."""
         self.asked.append(f"{method} {path}")
-        if isinstance(self.override, Exception):
-            raise self.override
+        if self.broken:
+            raise urllib3.exceptions.ReadTimeoutError(None, "/", self.broken)  # type: ignore[arg-type]
         if self.override:
             return self.override
         name = path.rpartition("/")[2]
@@ -133,14 +134,19 @@ def test_other_content_than_asked_for_is_refused(registry: Registry, store: Stor
         (Answer(502, b"bad gateway"), "answered 502 .*: bad gateway"),
         (Answer(500), "answered 500 .*: no text"),
         (Answer(500, b'["list"]'), r'answered 500 .*: \["list"\]'),
-        (urllib3.exceptions.ReadTimeoutError(None, "/", "read timed out"), "did not answer GET .*read timed out"),  # type: ignore[arg-type]
     ],
 )
 def test_errors_name_the_registry_and_the_reason(
-    registry: Registry, store: Store, answer: Answer | Exception, message: str
+    registry: Registry, store: Store, answer: Answer, message: str
 ) -> None:
     store.override = answer
     with pytest.raises(OciError, match=f"Registry registry:5001 {message}"):
+        registry.tags("app")
+
+
+def test_no_answer_is_an_error_with_the_reason(registry: Registry, store: Store) -> None:
+    store.broken = "read timed out"
+    with pytest.raises(OciError, match=r"Registry registry:5001 did not answer GET .*read timed out"):
         registry.tags("app")
 
 
