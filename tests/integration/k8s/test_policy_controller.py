@@ -55,6 +55,24 @@ def changed(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def wait_for_port() -> None:
+    """Wait until nobody else of this machine listens at the port."""
+    deadline = time.monotonic() + 120
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", PORT))
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    who = subprocess.run(
+                        ["ss", "-tanp", f"sport = {PORT}"], capture_output=True, text=True, check=False
+                    )
+                    pytest.fail(f"Port {PORT} is not free:\n{who.stdout}{who.stderr}")
+        time.sleep(0.5)
+
+
 class Controller:
     """policy-controller with its objects in the API server."""
 
@@ -66,9 +84,7 @@ class Controller:
         self.documents = [changed(item) for item in build(tree / "policy")]
 
     def start(self) -> None:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("", PORT))
+        wait_for_port()
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.directory),

@@ -93,7 +93,8 @@ def test_killed_run_leaves_no_lock(tmp_path: Path, holder: subprocess.Popen[str]
     os.killpg(holder.pid, signal.SIGKILL)
     holder.wait()
     wait_for_lease(False)
-    assert run(tmp_path).returncode == 0
+    result = run(tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_lease_that_nobody_renews_ends(tmp_path: Path) -> None:
