@@ -172,3 +172,22 @@ def test_pages_of_all_plugins_can_be_read(installed: Installed) -> None:
     assert {name.removeprefix("onprem.platform.") for name in found["role"]} == {
         path.name for path in (ROOT / "roles").iterdir()
     }
+
+
+@pytest.mark.long
+def test_galaxy_takes_it_without_a_warning(archive: Path, tmp_path: Path) -> None:
+    """The check that Galaxy makes of an upload: it reads all documentation, and lints what it has unpacked."""
+    (tmp_path / "ansible.cfg").touch()
+    settings = {"PATH": f"{BIN}:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}
+    done = subprocess.run(
+        [sys.executable, "-m", "galaxy_importer.main", str(archive)],
+        cwd=tmp_path,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and "Importer processing completed successfully" in said, said[-3000:]
+    assert [line for line in said.splitlines() if line.startswith(("WARNING", "ERROR"))] == []
+    assert json.loads((tmp_path / "importer_result.json").read_text(encoding="utf-8"))["docs_blob"]["contents"]
