@@ -166,7 +166,7 @@ sanity: venv ## ansible-test sanity in a copy of the collection
 
 .PHONY: integration
 integration: venv ## Tests against real services of the bundle
-	@scripts/stage integration pytest -n 2 --dist loadgroup --durations 20 -q -m "not long" tests/integration
+	@scripts/stage integration pytest -n 2 --durations 20 -q -m "not long" tests/integration
 
 .PHONY: molecule
 molecule: venv ## The six-node scenario
