@@ -35,7 +35,7 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core has no types
     """Callback ``phases``."""
 
     CALLBACK_VERSION = 2.0

@@ -48,7 +48,7 @@ NEXT = {
 }
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core has no types
     """Callback ``summary``."""
 
     CALLBACK_VERSION = 2.0

@@ -139,6 +139,7 @@ class Lab:
     def call(self, verb: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         """Send one request as administrator."""
         data, headers = None if body is None else json.dumps(body).encode(), {"Content-Type": content_type}
+        # The URL is the lab's own, https from its kubeconfig.
         request = urllib.request.Request(f"{self._url}{path}", data, headers, method=verb)  # noqa: S310
         with urllib.request.urlopen(request, timeout=60, context=self._context) as response:  # noqa: S310
             return json.load(response)

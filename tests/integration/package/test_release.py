@@ -69,6 +69,7 @@ def test_bill_of_materials_has_every_file_and_what_is_needed(made: Path) -> None
     document = json.loads((made / f"{archive.name}.spdx.json").read_text(encoding="utf-8"))
     with tarfile.open(archive) as packed:
         files = {
+            # extractfile() returns None for what is no file; only files come here.
             f"./{member.name}": hashlib.sha256(packed.extractfile(member).read()).hexdigest()  # type: ignore[union-attr]
             for member in packed
             if member.isfile()

@@ -51,6 +51,7 @@ class Store:
         """Answer as the distribution specification says."""
         self.asked.append(f"{method} {path}")
         if self.broken:
+            # The model has no connection pool to name.
             raise urllib3.exceptions.ReadTimeoutError(None, "/", self.broken)  # type: ignore[arg-type]
         if self.override:
             return self.override
