@@ -196,10 +196,21 @@ test: ## The gate that continuous integration runs
 	@scripts/gate lint unit sanity bundle integration molecule
 
 .PHONY: test-long
-test-long: ## What takes longer: the rendered documentation, kills, fresh check runs, both producers end to end
-	@scripts/gate lint docs unit sanity bundle integration integration-long molecule
+test-long: ## What takes longer: the rendered documentation, kills, fresh check runs, both producers end to end (CONTINUE=1 goes on)
+	@scripts/gate lint docs unit sanity sanity-cores bundle integration integration-long faults molecule
 
 .PHONY: integration-long
-integration-long: venv ## The long tests, and runs that are killed or misled, on labs of their own
-	@scripts/stage integration-long pytest -q -m long tests/unit tests/integration
-	@scripts/stage faults pytest -q -m long tests/faults
+integration-long: venv ## The long tests beside the platform's
+	@scripts/stage integration-long pytest -q -m long --durations 20 tests/unit tests/integration
+
+# One stage for each lab that the tests need: machines without a platform, runs that are killed, a platform that works.
+.PHONY: faults
+faults: faults-plan faults-kill faults-platform ## Runs that are killed or misled and servers that are lost, on labs of their own
+
+.PHONY: faults-plan faults-kill faults-platform
+faults-plan: venv
+	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,leaks.py bad_input.py plan_and_secrets.py)
+faults-kill: venv
+	@scripts/stage $@ pytest -q --durations 20 tests/faults/test_kill.py
+faults-platform: venv
+	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,alerts.py logs.py flux.py policy.py network.py installed.py)
