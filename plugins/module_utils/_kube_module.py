@@ -86,9 +86,13 @@ class KubeModule(AnsibleModule):  # type: ignore[misc]
         # Here, because a call that waits for nothing should not pay for what only waiting needs.
         from ._kube_diagnose import Diagnoser
         from ._kube_wait import Waiter
+        from ._progress import announcer
 
         diagnoser = Diagnoser(self.client, resources, self.params["crash_loop_restarts"], self.params["log_lines"])
-        return Waiter(self.client, resources, diagnoser)
+        announce = announcer(self)
+        return Waiter(
+            self.client, resources, diagnoser, lambda line: announce(lambda: masked(line(), self._kept_secret))
+        )
 
     def diff(self, parts: list[Callable[[list[str]], dict[str, str]]]) -> list[dict[str, str]]:
         """Return the diffs that ``parts`` make of the hidden fields; none where nobody asked, since they take time."""

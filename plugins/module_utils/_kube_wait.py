@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ._kube_client import KubeClient
@@ -37,7 +38,7 @@ _FIRST_DIAGNOSIS = 1.0
 _KIND_RETRY_SECONDS = 0.5
 # However short the timeout is: without one look at the objects, its message would say nothing.
 _FIRST_LOOK_SECONDS = 10.0
-# A timeout looks for reasons of so many objects: each costs two or three requests.
+# A timeout looks for reasons of so many objects: each costs two or three requests. A line of progress names as many.
 _EXPLAINED = 3
 _SLICE_LABEL = "kubernetes.io/service-name"
 
@@ -111,10 +112,17 @@ class _Collection:
 class Waiter:
     """Lists, watches and judges until all targets are ready, one has failed, or the time is over."""
 
-    def __init__(self, client: KubeClient, resources: Resources, diagnoser: Diagnoser) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        resources: Resources,
+        diagnoser: Diagnoser,
+        announce: Callable[[Callable[[], str]], None] = lambda line: None,
+    ) -> None:
         self._client = client
         self._resources = resources
         self._diagnoser = diagnoser
+        self._announce = announce
         self._events: queue.Queue[tuple[_Collection, str, Any]] = queue.Queue()
         self._stop = threading.Event()
         self._collections: dict[tuple[str, str], _Collection] = {}
@@ -176,7 +184,9 @@ class Waiter:
                 if now >= end:
                     raise self._timeout(timeout, [waited[id(target)] for target in pending], list(waited.values()))
                 if now >= next_diagnosis:
-                    self._diagnose([waited[id(target)] for target in pending], list(waited.values()))
+                    open_ones = [waited[id(target)] for target in pending]
+                    self._diagnose(open_ones, list(waited.values()))
+                    self._announce(partial(_still_open, open_ones, len(targets), now - start))
                     next_diagnosis = time.monotonic() + _DIAGNOSE_SECONDS
                     continue
                 until = min(end, next_diagnosis, now + _KIND_RETRY_SECONDS if unknown else end)
@@ -375,6 +385,13 @@ class Waiter:
         return WaitError(
             f"not ready after {timeout:g} s: " + "; ".join(lines), everything, "Raise wait_timeout, if it is only slow."
         )
+
+
+def _still_open(open_ones: list[Waited], number: int, seconds: float) -> str:
+    """Return one line: how many targets are open after so many seconds, and what the first of them wait for."""
+    first = "; ".join(f"{entry.target}: {entry.progress.message}" for entry in open_ones[:_EXPLAINED])
+    rest = f"; {len(open_ones) - _EXPLAINED} more" if len(open_ones) > _EXPLAINED else ""
+    return f"{seconds:.0f} s: {number - len(open_ones)} of {number} ready; {first}{rest}"
 
 
 def _place(target: Target) -> tuple[str, str, str]:

@@ -19,6 +19,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
@@ -286,14 +287,24 @@ def on_every(registries: list[Registry], function: Callable[[Registry], Result])
         return list(pool.map(function, registries))
 
 
-def push(registries: list[Registry], items: list[tuple[str, str, Manifest]]) -> None:
+def push(
+    registries: list[Registry],
+    items: list[tuple[str, str, Manifest]],
+    announce: Callable[[Callable[[], str]], None] = lambda line: None,
+) -> None:
     """Push ``(repository, tag, manifest)`` items: blobs to every registry, then manifests, tags last.
 
-    In this order no registry ever shows a tag whose content another replica does not have yet.
+    In this order no registry ever shows a tag whose content another replica does not have yet. ``announce`` is told how
+    far each registry is.
     """
 
     def content(registry: Registry) -> None:
-        for repository, _tag, manifest in items:
+        for number, (repository, tag, manifest) in enumerate(items):
+            announce(
+                partial(
+                    "{}: {} of {} are there, now {}:{}".format, registry.address, number, len(items), repository, tag
+                )
+            )
             for digest, (source, size) in manifest.blobs.items():
                 registry.push_blob(repository, digest, source, size)
             registry.push_manifest(repository, manifest.digest, manifest)

@@ -80,6 +80,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._oci import Layout, OciError, Registry, checked_repository, checked_tag, on_every, push
 from ..module_utils._oci_module import REGISTRY_ARGUMENTS, registries_of
+from ..module_utils._progress import announcer
 
 
 def copy_images(module: AnsibleModule) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def copy_images(module: AnsibleModule) -> dict[str, Any]:
             outdated = [
                 item for item, image in zip(wanted, images, strict=True) if registry.address in image["pushed_to"]
             ]
-            push([registry], outdated)
+            push([registry], outdated, announcer(module))
     changed = any(image["pushed_to"] for image in images)
     differing = [image["name"] for image in images if image["pushed_to"]]
     return {

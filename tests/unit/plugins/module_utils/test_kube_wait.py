@@ -380,6 +380,18 @@ def test_a_timeout_names_the_obstacle(api: FakeKubeApi, pod: dict[str, Any], wor
         waiter(api).wait([Target("apps/v1", "StatefulSet", "s", "a")], 0.3)
 
 
+def test_progress_names_what_is_still_open(api: FakeKubeApi) -> None:
+    put(api, "there")
+    user = client(api)
+    resources = Resources(user)
+    lines: list[str] = []
+    patient = Waiter(user, resources, Diagnoser(user, resources, 3, 5), lambda line: lines.append(line()))
+    with pytest.raises(WaitError):
+        patient.wait([config_map(name) for name in ("there", "one", "two", "three", "four")], 1.5)
+    missing = "; ".join(f"ConfigMap a/{name}: it does not exist" for name in ("one", "two", "three"))
+    assert lines == [f"1 s: 1 of 5 ready; {missing}; 1 more"]
+
+
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_a_server_that_refuses_the_watch_for_a_moment(api: FakeKubeApi, code: int) -> None:
     api.faults.append(Fault("GET", "watch=true", code, status(code, "Busy", "stopping")))
