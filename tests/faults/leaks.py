@@ -30,7 +30,14 @@ from ansible_collections.onprem.platform.tests.faults.platform_lab import HERE, 
 
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n.*?\n-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 # Parts of Secrets that everybody may read.
-_PUBLIC = re.compile(r"(\.crt|^namespace|^token-id|^description|^expiration|^usage-.*|^auth-extra-groups|^username)$")
+_PUBLIC = re.compile(
+    r"(\.crt|\.pub|^namespace|^token-id|^description|^expiration|^usage-.*|^auth-extra-groups|^username)$"
+)
+# The Prometheus operator wants these as Secrets. What is secret in them are names of files that Vault Agent writes.
+_CONFIGURATION = (
+    "observability/alertmanager-configuration/alertmanager.yaml",
+    "observability/prometheus-scrape-configs/scrape-configs.yaml",
+)
 
 
 def private_key_lines(text: str, name: str) -> dict[str, str]:
@@ -197,7 +204,7 @@ class SecretWatch(threading.Thread):
             return
         for key, value in (secret.get("data") or {}).items():
             text = base64.b64decode(value).decode(errors="replace")
-            if _PUBLIC.search(key) or len(text) < SHORTEST:
+            if _PUBLIC.search(key) or f"{name}/{key}" in _CONFIGURATION or len(text) < SHORTEST:
                 continue
             if "PRIVATE KEY" in text:
                 self.found |= private_key_lines(text, f"Secret {name}/{key}")

@@ -59,6 +59,8 @@ NOT_IN_THE_RUN: dict[tuple[str, str | None], str] = {
     ("Bring the API's load balancer and the API server's files", "unit_enabled: haproxy.service"): PACKAGE,
     (AUTHORITY, "directory: /etc/onprem-platform/pki"): BEFORE,
     (AUTHORITY, "file: /etc/onprem-platform/pki/ca.crt"): BEFORE,
+    ("Bring the API's load balancer and the API server's files", "file: /etc/onprem-platform/metrics/tls.crt"): BEFORE,
+    ("Bring the API's load balancer and the API server's files", "file: /etc/onprem-platform/metrics/tls.key"): BEFORE,
 }
 
 
