@@ -7,15 +7,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils._admission_images import REPOSITORY, AdmissionImages
-from ..plugin_utils._bundle_common import BundleError, file_digest
+from ..plugin_utils._bundle_common import file_digest
 from ..plugin_utils._bundle_index import Index
 from ..plugin_utils._bundle_lock import load_lock
 from ..plugin_utils._bundle_signature import Origin
+from ..plugin_utils._controller_action import ControllerAction
 from .bundle_signature import COLLECTION, KEY_ARGUMENTS, cosign_of
 
 display = Display()
@@ -26,36 +25,28 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
+class ActionModule(ControllerAction):
     """Make images for trying a policy."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the action; see the module's documentation for arguments and result."""
-        super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+    def work(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the module's result."""
         lock = COLLECTION / "roles" / "bundle" / "files" / "lock.yml"
-        try:
-            images = AdmissionImages(
-                Index(Path(arguments["directory"])),
-                arguments["image"],
-                Path(arguments["images"]),
-                load_lock(lock),
-                cosign_of(arguments),
-                arguments["registry"],
-                Origin("onprem.platform.admission_images", "", file_digest(lock)),
-                display.display,
-            )
-            changed = not images.complete()
-            if changed and not self._task.check_mode:
-                images.make()
-            digests = images.digests()
-        except BundleError as error:
-            raise AnsibleActionFail(str(error)) from error
+        images = AdmissionImages(
+            Index(Path(arguments["directory"])),
+            arguments["image"],
+            Path(arguments["images"]),
+            load_lock(lock),
+            cosign_of(arguments),
+            arguments["registry"],
+            Origin("onprem.platform.admission_images", "", file_digest(lock)),
+            display.display,
+        )
+        changed = not images.complete()
+        if changed and not self._task.check_mode:
+            images.make()
+        digests = images.digests()
         return {
             "changed": changed,
             "images": {name: f"{arguments['registry']}/{REPOSITORY}@{digest}" for name, digest in digests.items()},

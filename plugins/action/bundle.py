@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils._bundle import PRODUCERS, Bundle, Result
@@ -19,6 +17,7 @@ from ..plugin_utils._bundle_cache import Cache
 from ..plugin_utils._bundle_common import BundleError, human_size
 from ..plugin_utils._bundle_lock import load_lock
 from ..plugin_utils._bundle_upstream import Upstream
+from ..plugin_utils._controller_action import ControllerAction
 
 display = Display()
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -34,25 +33,17 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
+class ActionModule(ControllerAction):
     """Fill or verify a bundle directory."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the action; see the module's documentation for arguments and result."""
-        super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+    def work(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the module's result."""
         if arguments["trust_on_first_use"] and not arguments["pins"]:
-            raise AnsibleActionFail("trust_on_first_use needs pins: the file that the accepted checksums are added to.")
+            raise BundleError("trust_on_first_use needs pins: the file that the accepted checksums are added to.")
         started = time.monotonic()
-        try:
-            result = self._verify(arguments) if arguments["state"] == "verified" else self._fill(arguments)
-        except BundleError as error:
-            raise AnsibleActionFail(str(error)) from error
+        result = self._verify(arguments) if arguments["state"] == "verified" else self._fill(arguments)
         result["seconds"] = round(time.monotonic() - started, 1)
         return result
 

@@ -10,13 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils._bundle_common import BundleError, file_digest, run_tool
 from ..plugin_utils._bundle_lock import load_lock
 from ..plugin_utils._bundle_signature import BundleSignatures, Origin, Signed
+from ..plugin_utils._controller_action import ControllerAction
 from ..plugin_utils._cosign import Cosign
 
 display = Display()
@@ -41,23 +40,15 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
+class ActionModule(ControllerAction):
     """Sign a bundle."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the action; see the module's documentation for arguments and result."""
-        super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+    def work(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the module's result."""
         started = time.monotonic()
-        try:
-            result = self._sign(arguments)
-        except BundleError as error:
-            raise AnsibleActionFail(str(error)) from error
+        result = self._sign(arguments)
         result["seconds"] = round(time.monotonic() - started, 1)
         return result
 

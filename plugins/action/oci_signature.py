@@ -10,16 +10,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._oci import DIGEST, OciError, checked_repository
 from ..module_utils._oci_module import REGISTRY_ARGUMENTS, registries_of
-from ..module_utils._signature import PublicKey, SignatureError
+from ..module_utils._signature import PublicKey
 from ..plugin_utils._artifact_signature import ArtifactSignatures, Origin, SignedArtifact
 from ..plugin_utils._bundle_common import BundleError
 from ..plugin_utils._bundle_statements import PROJECT
+from ..plugin_utils._controller_action import ControllerAction
 from ..plugin_utils._cosign import Cosign
 from .bundle_signature import COLLECTION, commit_of
 
@@ -47,24 +46,13 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
+class ActionModule(ControllerAction):
     """Sign artifacts in registries."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the action; see the module's documentation for arguments and result."""
-        super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        try:
-            return self._sign(arguments)
-        except (BundleError, OciError, SignatureError) as error:
-            raise AnsibleActionFail(str(error)) from error
-
-    def _sign(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def work(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the module's result."""
         managed = "://" in arguments["key"]
         cosign = Cosign(
             Path(arguments["cosign"]),

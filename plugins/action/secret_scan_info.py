@@ -9,11 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-
-from ..module_utils._oci import Layout, OciError, Registry
+from ..module_utils._oci import Layout, Registry
 from ..plugin_utils._bundle_common import BundleError
+from ..plugin_utils._controller_action import ControllerAction
 from ..plugin_utils._secret_canaries import make_canaries, missed
 from ..plugin_utils._secret_scan import Collection, Gitleaks
 
@@ -33,22 +31,14 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core has no types
+class ActionModule(ControllerAction):
     """Search for secrets where none may be."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the action; see the module's documentation for arguments and result."""
-        super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        try:
-            return {"changed": False, **scan(arguments)}
-        except (BundleError, OciError, OSError) as error:
-            raise AnsibleActionFail(str(error)) from error
+    def work(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the module's result."""
+        return {"changed": False, **scan(arguments)}
 
 
 def scan(arguments: dict[str, Any]) -> dict[str, Any]:

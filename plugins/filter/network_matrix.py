@@ -69,17 +69,7 @@ def network_matrix(description: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise AnsibleFilterError(f"network_matrix needs peers, paths and closed; {error} is missing") from error
     except NetworkPathsError as error:
         raise AnsibleFilterError(f"network_matrix: {error}") from error
-    return [
-        {
-            "source": pair.source,
-            "destination": pair.destination,
-            "port": pair.port.number,
-            "protocol": pair.port.protocol,
-            "allowed": pair.allowed,
-            "reason": pair.reason,
-        }
-        for pair in pairs
-    ]
+    return [pair.as_dict() for pair in pairs]
 
 
 class FilterModule:

@@ -128,6 +128,17 @@ class Pair:
     def __str__(self) -> str:
         return f"{self.source} -> {self.destination}:{self.port}"
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the pair as modules and filters show it."""
+        return {
+            "source": self.source,
+            "destination": self.destination,
+            "port": self.port.number,
+            "protocol": self.port.protocol,
+            "allowed": self.allowed,
+            "reason": self.reason,
+        }
+
 
 @dataclass(frozen=True)
 class Wrong:

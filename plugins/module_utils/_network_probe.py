@@ -81,12 +81,7 @@ class Outcome:
         wrong = {item.pair for item in self.wrong()}
         return [
             {
-                "source": pair.source,
-                "destination": pair.destination,
-                "port": pair.port.number,
-                "protocol": pair.port.protocol,
-                "allowed": pair.allowed,
-                "reason": pair.reason,
+                **pair.as_dict(),
                 "found": self.verdicts.get((pair.source, pair.destination, pair.port))
                 or f"not tried: {self.problems.get(pair.source, 'nothing to connect to')}",
                 "correct": pair not in wrong,

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 CHUNK = 1 << 20
 Report = Callable[[str], None]
 """Receives one line of progress; the action plugin hands it to Ansible's display at once."""
@@ -30,6 +32,17 @@ def file_digest(path: Path) -> str:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return a YAML file that holds a mapping; raises BundleError for anything else."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise BundleError(f"{path} is not a mapping.")
+    return data
 
 
 def key_of(inputs: Mapping[str, Any]) -> str:

@@ -26,7 +26,16 @@ from typing import Any
 import yaml
 from ansible.module_utils.urls import open_url
 
-from ._bundle_common import CHUNK, BundleError, Report, file_digest, human_size, run_tool, write_atomically
+from ._bundle_common import (
+    CHUNK,
+    BundleError,
+    Report,
+    file_digest,
+    human_size,
+    read_mapping,
+    run_tool,
+    write_atomically,
+)
 
 UPSTREAM = "https://deb.debian.org"
 SNAPSHOT = "https://snapshot.debian.org/archive"
@@ -95,10 +104,10 @@ class DebianPackages:
     ) -> None:
         self.directory, self.cache, self.mirrors, self.report = directory, cache, dict(mirrors or {}), report
         self.pins_file = directory / "pins.yml"
-        data = _read(directory / "selections.yml")
+        data = read_mapping(directory / "selections.yml")
         self.suites: dict[str, list[dict[str, str]]] = data["suites"]
         self.selections = {name: _selection(name, values) for name, values in data["selections"].items()}
-        pins = _read(self.pins_file) if self.pins_file.exists() else {}
+        pins = read_mapping(self.pins_file) if self.pins_file.exists() else {}
         self.snapshot: str = pins.get("snapshot", "")
         self._pinned: dict[str, list[str]] = pins.get("selections", {})
         self._packages: dict[str, dict[str, dict[str, Any]]] = pins.get("packages", {})
@@ -390,13 +399,3 @@ def configured_mirrors(directory: Path = Path("/etc/apt")) -> dict[str, list[str
             if address.startswith(("http://", "https://")) and address not in known:
                 known.append(address)
     return {archive: found[archive] for archive in ("debian", "debian-security") if found.get(archive)}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise BundleError(f"{path} cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise BundleError(f"{path} is not a mapping.")
-    return data

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from ._bundle_common import BundleError, write_atomically
+from ._bundle_common import BundleError, read_mapping, write_atomically
 
 SCHEMA = 1
 KINDS = ("file", "image", "chart", "manifest", "package")
@@ -180,7 +180,7 @@ def load_lock(path: Path) -> Lock:
 
     :raises BundleError: unreadable, or not what the format says; the message names the entry.
     """
-    data = _read_yaml(path)
+    data = read_mapping(path)
     _known(path.name, data, {"schema", "platform", "components", "files", "images", "charts", "manifests", "packages"})
     if data.get("schema") != SCHEMA:
         raise BundleError(f"{path}: schema is {data.get('schema')!r}, this version of the collection reads {SCHEMA}.")
@@ -202,7 +202,7 @@ def read_pins(path: Path) -> dict[str, str]:
     """Read a pins file (URL or image reference -> checksum), as ``record_pins`` writes it; a missing one is empty."""
     if not path.exists():
         return {}
-    pins = _read_yaml(path)
+    pins = read_mapping(path)
     for key, value in pins.items():
         if not isinstance(value, str) or not _HEX.fullmatch(value.removeprefix("sha256:")):
             raise BundleError(f"{path}: the pin of {key} is not a SHA-256.")
@@ -222,16 +222,6 @@ def with_pin(artefact: Artefact, pins: Mapping[str, str]) -> Artefact:
         upstream = dataclasses.replace(upstream, sha256=pins.get(upstream.url))
     digest = artefact.digest or (pins.get(artefact.reference) if artefact.reference else None)
     return dataclasses.replace(artefact, upstream=upstream, digest=digest)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise BundleError(f"{path} cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise BundleError(f"{path} is not a mapping.")
-    return data
 
 
 def _known(where: str, values: Any, allowed: set[str]) -> None:
@@ -260,7 +250,7 @@ def _component(directory: Path, name: str, values: Mapping[str, Any]) -> Compone
         raise BundleError(f"{where}: {wrapper} has no go.mod and go.sum.")
     edits: tuple[Edit, ...] = ()
     if (wrapper / "edits.yml").is_file():
-        listed = _read_yaml(wrapper / "edits.yml").get("edits") or []
+        listed = read_mapping(wrapper / "edits.yml").get("edits") or []
         edits = tuple(_make(Edit, f"{where}: edits.yml", edit) for edit in listed)
     for edit in edits:
         _check_relative(f"{where}: edits.yml", edit.path)
