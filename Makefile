@@ -34,6 +34,13 @@ $(VENV)/.locked: requirements/development.txt scripts/find-python
 	$(@D)/bin/python -m pip install --quiet --require-hashes --requirement requirements/documentation.txt; \
 	touch $@
 
+# Versions of ansible-core that are supported beside the one of development.txt.
+CORES := 2.19 2.20
+$(CORES:%=.build/core-%/.locked): .build/core-%/.locked: requirements/core-%.txt scripts/find-python
+	@rm -rf $(@D); $$(scripts/find-python) -m venv $(@D); \
+	$(@D)/bin/python -m pip install --quiet --require-hashes --requirement $<; \
+	touch $@
+
 $(COLLECTION):
 	@mkdir -p $(dir $@) .build/tmp; ln -sfn $(CURDIR) $@
 
@@ -41,9 +48,10 @@ $(COLLECTION):
 venv: $(VENV)/.locked $(COLLECTION) ## Make the locked virtual environment
 
 .PHONY: lock
-lock: ## Renew requirements/development.txt and documentation.txt from their .in files (needs uv)
-	for name in development documentation; do \
-		uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+lock: ## Renew requirements/*.txt from their .in files (needs uv)
+	for name in development:3.11 documentation:3.11 $(foreach core,$(CORES),core-$(core):$(if $(filter 2.19,$(core)),3.11,3.12)); do \
+		version=$${name#*:}; name=$${name%:*}; \
+		uv pip compile --universal --python-version $$version --generate-hashes --no-emit-index-url --no-header --upgrade \
 			requirements/$$name.in --output-file requirements/$$name.txt; \
 	done
 
@@ -102,6 +110,10 @@ clean: venv ## Remove everything that `make site` made, except the caches (bundl
 docs: .build/docs-venv/.locked $(COLLECTION) ## Render guides and reference into .build/site; needs dot (Debian: graphviz)
 	@scripts/stage docs scripts/documentation/build
 
+.PHONY: pictures
+pictures: venv ## Make the pictures of the README anew, from a lab on which make site has run
+	@scripts/pictures
+
 # --- quality gate ----------------------------------------------------------------------------------------------------
 .PHONY: format
 format: venv ## Format the Python files
@@ -114,7 +126,7 @@ dashboards: venv ## Write Grafana's dashboards anew
 
 # ruff's rules S are Bandit's.
 RULES := $(patsubst tests/rules/test_%.py,%,$(wildcard tests/rules/test_*.py))
-LINT := ansible-lint ruff-format ruff mypy yamllint shellcheck antsibull-docs antsibull-changelog reuse codespell
+LINT := ruff ruff-format mypy ansible-lint yamllint antsibull-docs antsibull-changelog shellcheck codespell reuse
 .PHONY: lint $(LINT:%=lint-%) $(RULES:%=lint-rule-%)
 lint: venv ## Static checks, two at a time; one of them alone: make lint-mypy, make lint-rule-variables, ...
 	@$(MAKE) --jobs=2 --keep-going --output-sync=target $(LINT:%=lint-%) $(RULES:%=lint-rule-%)
@@ -163,6 +175,10 @@ coverage-kubernetes: venv ## The same of what the Kubernetes and Flux modules sh
 .PHONY: sanity
 sanity: venv ## ansible-test sanity in a copy of the collection
 	@scripts/stage sanity scripts/sanity
+
+.PHONY: sanity-cores
+sanity-cores: venv $(CORES:%=.build/core-%/.locked) ## The same with the other supported versions of ansible-core
+	@for core in $(CORES); do SANITY_ENVIRONMENT=.build/core-$$core scripts/stage sanity-$$core scripts/sanity; done
 
 .PHONY: integration
 integration: venv ## Tests against real services of the bundle
