@@ -24,6 +24,7 @@ ORDER = (
     "test_flux",
     "test_policy",
     "test_network",
+    "test_installed",
 )
 
 
@@ -71,3 +72,17 @@ def observability(laboratory: Callable[[str], PlatformLab]) -> Observability:
     done = lab.play("site")
     assert done.code == 0, done.tail()
     return Observability(lab)
+
+
+@pytest.fixture(scope="session")
+def converged(request: pytest.FixtureRequest) -> Path:
+    """The ``.lab`` directory of a lab with a converged platform.
+
+    ``ONPREM_TEST_LAB`` may name one; without it, it is the lab of test_logs.
+    """
+    existing = os.environ.get("ONPREM_TEST_LAB")
+    if existing:
+        return Path(existing)
+    request.getfixturevalue("observability")
+    laboratory: Callable[[str], PlatformLab] = request.getfixturevalue("laboratory")
+    return laboratory("observability").state

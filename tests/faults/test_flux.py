@@ -3,8 +3,7 @@
 """The Flux modules and the real controllers: what goes well, what goes wrong, and what the messages say then.
 
 The tests run in the order of this file, in one namespace that is removed at the end; their artifacts stay in the lab's
-registry. ``ONPREM_TEST_LAB`` may name the ``.lab`` directory of a lab with a converged platform; without it, the tests
-use the lab of test_logs. The last test kills a controller.
+registry. The last test kills a controller.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import pytest
 import yaml
 
 from ansible_collections.onprem.platform.tests.faults.observability_lab import eventually
-from ansible_collections.onprem.platform.tests.faults.platform_lab import BUNDLE, ROOT, PlatformLab
+from ansible_collections.onprem.platform.tests.faults.platform_lab import BUNDLE, ROOT
 
 REGISTRY = "registry.platform.internal:5000"
 NAMESPACE = "flux-faults"
@@ -125,15 +124,9 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab(converged: Path) -> Iterator[Lab]:
     """A lab with the tests' namespace."""
-    existing = os.environ.get("ONPREM_TEST_LAB")
-    if existing:
-        found = Lab(Path(existing))
-    else:
-        laboratory: Callable[[str], PlatformLab] = request.getfixturevalue("laboratory")
-        request.getfixturevalue("observability")
-        found = Lab(laboratory("observability").state)
+    found = Lab(converged)
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": LABELS}}
     found.good("k8s_apply", definition=space)
     yield found
