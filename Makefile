@@ -126,10 +126,18 @@ dashboards: venv ## Write Grafana's dashboards anew
 
 # ruff's rules S are Bandit's.
 RULES := $(patsubst tests/rules/test_%.py,%,$(wildcard tests/rules/test_*.py))
-LINT := ruff ruff-format mypy ansible-lint yamllint antsibull-docs antsibull-changelog shellcheck codespell reuse
-.PHONY: lint $(LINT:%=lint-%) $(RULES:%=lint-rule-%)
-lint: venv ## Static checks, two at a time; one of them alone: make lint-mypy, make lint-rule-variables, ...
-	@$(MAKE) --jobs=2 --keep-going --output-sync=target $(LINT:%=lint-%) $(RULES:%=lint-rule-%)
+# In the order of the gate, where the sanity tests stand between the two.
+CODE_CHECKS := ruff ruff-format mypy ansible-lint yamllint
+NAMED_RULES := argument_specs variables action_groups licences
+PROJECT_CHECKS := rule-argument_specs rule-variables rule-action_groups antsibull-docs antsibull-changelog shellcheck \
+	$(patsubst %,rule-%,$(filter-out $(NAMED_RULES),$(RULES))) codespell rule-licences reuse
+TWO_AT_A_TIME := $(MAKE) --jobs=2 --keep-going --output-sync=target
+.PHONY: lint lint-code lint-project $(CODE_CHECKS:%=lint-%) $(PROJECT_CHECKS:%=lint-%)
+lint: lint-code lint-project ## Static checks, two at a time; one of them alone: make lint-mypy, make lint-rule-variables, ...
+lint-code: venv
+	@$(TWO_AT_A_TIME) $(CODE_CHECKS:%=lint-%)
+lint-project: venv
+	@$(TWO_AT_A_TIME) $(PROJECT_CHECKS:%=lint-%)
 lint-ansible-lint:
 	@scripts/stage ansible-lint ansible-lint --offline --strict
 lint-ruff-format:
@@ -209,11 +217,11 @@ benchmark-kubernetes: venv ## Figures of docs/kubernetes_modules.md: our modules
 
 .PHONY: test
 test: ## The gate that continuous integration runs
-	@scripts/gate lint unit sanity bundle integration molecule
+	@scripts/gate lint-code sanity lint-project unit bundle integration molecule
 
 .PHONY: test-long
 test-long: ## What takes longer: the rendered documentation, kills, fresh check runs, both producers end to end (CONTINUE=1 goes on)
-	@scripts/gate lint docs unit sanity sanity-cores bundle integration integration-long faults molecule
+	@scripts/gate lint-code sanity sanity-cores lint-project docs unit bundle integration integration-long faults molecule
 
 .PHONY: integration-long
 integration-long: venv ## The long tests beside the platform's
