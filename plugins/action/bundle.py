@@ -22,6 +22,7 @@ from ..plugin_utils._controller_action import ControllerAction
 display = Display()
 COLLECTION = Path(__file__).resolve().parents[2]
 ARGUMENTS = {
+    "additions": {"type": "list", "elements": "path", "default": []},
     "directory": {"type": "path", "required": True},
     "cache_directory": {"type": "path"},
     "lock": {"type": "path"},
@@ -49,7 +50,8 @@ class ActionModule(ControllerAction):
 
     def _bundle(self, arguments: dict[str, Any]) -> Bundle:
         cache = Cache(Path(arguments["cache_directory"] or default_cache_directory()))
-        lock = load_lock(Path(arguments["lock"] or COLLECTION / "roles" / "bundle" / "files" / "lock.yml"))
+        shipped = COLLECTION / "roles" / "bundle" / "files" / "lock.yml"
+        lock = load_lock(Path(arguments["lock"] or shipped), arguments["additions"])
         upstream = Upstream(cache, display.display, arguments["trust_on_first_use"])
         pins = Path(arguments["pins"]) if arguments["pins"] else None
         directory = Path(arguments["directory"])

@@ -37,6 +37,7 @@ ARGUMENTS = {
     "builder": {"type": "str", "default": "https://github.com/onprem-platform/onprem.platform"},
     "commit": {"type": "str", "default": ""},
     "lock": {"type": "path"},
+    "additions": {"type": "list", "elements": "path", "default": []},
 }
 
 
@@ -62,7 +63,7 @@ class ActionModule(ControllerAction):
         )
         signatures = BundleSignatures(
             Path(arguments["directory"]),
-            load_lock(lock),
+            load_lock(lock, arguments["additions"]),
             Path(arguments["signatures"]),
             cosign,
             arguments["registry"],

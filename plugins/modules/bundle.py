@@ -34,6 +34,13 @@ options:
   lock:
     description: The lock file. The default is the one of the role P(onprem.platform.bundle#role).
     type: path
+  additions:
+    description:
+      - Files of the site with artefacts beside those of O(lock), in the same format, without components and packages.
+      - They are downloaded, never built, so they have C(upstream) and no C(source).
+    type: list
+    elements: path
+    default: []
   names:
     description:
       - Only these artefacts, by name or V(kind/name); all others stay as they are. Without it, all of them.

@@ -81,6 +81,11 @@ options:
   lock:
     description: The lock file. The default is the one of the role P(onprem.platform.bundle#role).
     type: path
+  additions:
+    description: Files of the site that the bundle was made with beside O(lock); see M(onprem.platform.bundle).
+    type: list
+    elements: path
+    default: []
 attributes:
   check_mode:
     description: Reports what would be signed, and signs nothing.

@@ -21,6 +21,8 @@ from ._bundle_common import BundleError, read_mapping, write_atomically
 
 SCHEMA = 1
 KINDS = ("file", "image", "chart", "manifest", "package")
+ADDED_KINDS = ("file", "image", "chart", "manifest")
+"""What a site may add to the lock."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._+-]*[a-z0-9])?")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _T = TypeVar("_T")
@@ -175,20 +177,21 @@ class Lock:
         return next((line.removeprefix(start) for line in lines if line.startswith(start)), "")
 
 
-def load_lock(path: Path) -> Lock:
+def load_lock(path: Path, additions: Iterable[str | Path] = ()) -> Lock:
     """Read and check a lock file.
 
+    :param additions: files of a site with artefacts beside those of the lock; they are downloaded, never built.
     :raises BundleError: unreadable, or not what the format says; the message names the entry.
     """
     data = read_mapping(path)
     _known(path.name, data, {"schema", "platform", "components", "files", "images", "charts", "manifests", "packages"})
-    if data.get("schema") != SCHEMA:
-        raise BundleError(f"{path}: schema is {data.get('schema')!r}, this version of the collection reads {SCHEMA}.")
+    _check_schema(path, data)
     components = {
         name: _component(path.parent, name, values) for name, values in (data.get("components") or {}).items()
     }
-    artefacts = tuple(_artefact(kind, values, components) for kind in KINDS for values in data.get(f"{kind}s") or [])
-    lock = Lock(path.parent, str(data.get("platform")), components, artefacts)
+    artefacts = [_artefact(kind, values, components) for kind in KINDS for values in data.get(f"{kind}s") or []]
+    artefacts += [artefact for addition in additions for artefact in _additions(Path(addition))]
+    lock = Lock(path.parent, str(data.get("platform")), components, tuple(artefacts))
     _refuse_duplicates("component item", [n for c in components.values() for n in (*c.programs, *c.trees)])
     _refuse_duplicates("artefact", [a.identity for a in artefacts])
     for artefact in artefacts:
@@ -196,6 +199,18 @@ def load_lock(path: Path) -> Lock:
         if item is not None and lock.find(str(item)) is None:
             raise BundleError(f"{artefact.identity}: source item {item!r} is in no component of {path}.")
     return lock
+
+
+def _additions(path: Path) -> list[Artefact]:
+    """Read what a site adds to the lock. Recipes need what lies beside the lock, so there are none in here."""
+    data = read_mapping(path)
+    _known(path.name, data, {"schema", *(f"{kind}s" for kind in ADDED_KINDS)})
+    _check_schema(path, data)
+    artefacts = [_artefact(kind, values, {}) for kind in ADDED_KINDS for values in data.get(f"{kind}s") or []]
+    for artefact in artefacts:
+        if artefact.source:
+            raise BundleError(f"{path}: {artefact.identity} has a source, but what a site adds is downloaded.")
+    return artefacts
 
 
 def read_pins(path: Path) -> dict[str, str]:
@@ -222,6 +237,11 @@ def with_pin(artefact: Artefact, pins: Mapping[str, str]) -> Artefact:
         upstream = dataclasses.replace(upstream, sha256=pins.get(upstream.url))
     digest = artefact.digest or (pins.get(artefact.reference) if artefact.reference else None)
     return dataclasses.replace(artefact, upstream=upstream, digest=digest)
+
+
+def _check_schema(path: Path, data: Mapping[str, Any]) -> None:
+    if data.get("schema") != SCHEMA:
+        raise BundleError(f"{path}: schema is {data.get('schema')!r}, this version of the collection reads {SCHEMA}.")
 
 
 def _known(where: str, values: Any, allowed: set[str]) -> None:

@@ -192,3 +192,34 @@ def test_pins_file_with_something_else_is_refused(tmp_path: Path) -> None:
     path.write_text("https://example.org/a: latest\n", encoding="utf-8")
     with pytest.raises(BundleError, match="not a SHA-256"):
         read_pins(path)
+
+
+def addition(directory: Path, **changes: Any) -> Path:
+    """Write a file of a site that adds one image, changed by the keyword arguments, and return its path."""
+    image = {"name": "shop", "version": "1.0.0", "licence": "MIT", "upstream": {"reference": "example.org/shop:1.0.0"}}
+    path = directory / "site.yml"
+    path.write_text(yaml.safe_dump({"schema": 1, "images": [image], **changes}), encoding="utf-8")
+    return path
+
+
+def test_a_site_adds_what_is_downloaded(tmp_path: Path) -> None:
+    lock = load_lock(write(tmp_path), [addition(tmp_path)])
+    assert [artefact.identity for artefact in lock.artefacts] == ["file/tool", "image/shop:1.0.0"]
+    assert lock.artefacts[1].address == "example.org/shop:1.0.0"
+    assert lock.directory == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": None}, "schema is None"),
+        ({"components": {}}, "unknown key components"),
+        ({"packages": []}, "unknown key packages"),
+        ({"files": file_entry()}, "file/tool has a source"),
+        ({"files": file_entry(source=None)}, "neither upstream nor source"),
+        ({"files": file_entry(source=None, upstream={"url": "https://example.org/tool"})}, "file/tool more than once"),
+    ],
+)
+def test_a_wrong_addition_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        load_lock(write(tmp_path), [addition(tmp_path, **changes)])
