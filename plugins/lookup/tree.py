@@ -11,8 +11,9 @@ short_description: Render directories of files and templates into one mapping
 version_added: 0.1.0
 description:
   - Reads every file below the directories. Files that end in C(.j2) are rendered as templates and lose that ending.
-  - A template that renders to nothing but white space is left out. So a file may depend on a condition.
   - A file of a later directory replaces the one with the same path of an earlier directory.
+  - A template that renders to nothing but white space is left out, and so is what an earlier directory has at its path. So
+    a file may depend on a condition, and a later directory can take one away.
   - The result is what M(onprem.platform.oci_artifact) takes as O(onprem.platform.oci_artifact#module:files).
 author:
   - onprem.platform contributors (@onprem-platform)
@@ -66,8 +67,11 @@ class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core has no type
                 name = path.relative_to(directory).as_posix()
                 if name.endswith(".j2"):
                     text = template.run([str(path)], variables=variables)[0]  # None where nothing was rendered
+                    name = name[: -len(".j2")]
                     if text and str(text).strip():
-                        files[name[: -len(".j2")]] = str(text)
+                        files[name] = str(text)
+                    else:
+                        files.pop(name, None)
                 else:
                     files[name] = path.read_text(encoding="utf-8")
         return [files]

@@ -21,6 +21,8 @@ def test_templates_are_rendered_and_later_directories_win(tmp_path: Path) -> Non
     (second / "app" / "b.yaml.j2").write_text("name: {{ name }}\n")
     (second / "app" / "c.yaml.j2").write_text("{# a comment #}\n{% if name == 'other' %}\nkind: List\n{% endif %}\n")
     (second / "app" / "d.yaml").write_text("")
+    (first / "app" / "e.yaml").write_text("taken away\n")
+    (second / "app" / "e.yaml.j2").write_text("{# the site does without #}\n")
     playbook = tmp_path / "play.yml"
     task = {
         "ansible.builtin.copy": {
