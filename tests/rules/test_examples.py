@@ -75,9 +75,12 @@ def test_examples_name_what_exists(page: Path) -> None:
     found = []
     for content in examples(page):
         found += [f"no variable {name}" for name in variables(content) if name not in VARIABLES]
+        plays = [item for item in content if isinstance(item, dict)] if isinstance(content, list) else []
+        defaults = {name: given for play in plays for name, given in play.get("module_defaults", {}).items()}
         for task in tasks(content):
             for name in (key for key in task if key in documented()):
-                found += wrong(task[name], documented()[name], str(task.get("name", name)))
+                given = {**defaults.get(name, {}), **task[name]}
+                found += wrong(given, documented()[name], str(task.get("name", name)))
     assert found == []
 
 
