@@ -388,12 +388,13 @@ def certificates(site: Site) -> Iterator[Finding]:
             # Short-lived ones are renewed by their owners in time; a quarter of the lifetime must be left.
             if found["days_left"] < min(warn, found["lifetime_days"] / 4):
                 what = f"{found['path']}: {found['days_left']} days left"
-                # What the platform renews by itself must not keep the run from doing so.
-                fatal = found["days_left"] < limit and found["path"].startswith("/etc/kubernetes/")
+                # What the platform renews by itself must not keep the run from doing so. Nobody renews kubeadm's.
+                by_kubeadm = found["path"].startswith("/etc/kubernetes/")
+                fatal = by_kubeadm and found["days_left"] < limit
                 wanted = f"at least {limit if fatal else warn} days"
                 fix = (
-                    "renew it: kubeadm certs renew all, then restart the control plane"
-                    if fatal
+                    "renew it: kubeadm certs renew all, then restart the control plane (docs/operations.md)"
+                    if by_kubeadm
                     else "renewed by the run"
                 )
                 yield Finding(machine.name, "certificates", what, wanted, fix, "error" if fatal else WARNING)

@@ -250,6 +250,14 @@ def test_renewable_certificate_does_not_stop_the_run(site: subject.Site) -> None
     assert found(site) == {("n2", "certificates", "warning")}
 
 
+def test_who_renews_a_certificate_is_said(site: subject.Site) -> None:
+    ours = {"path": "/etc/onprem-platform/pki/registry.crt", "days_left": 15.0, "lifetime_days": 90.0}
+    by_kubeadm = {"path": "/etc/kubernetes/pki/apiserver.crt", "days_left": 15.0, "lifetime_days": 365.0}
+    _set("certificates", [ours, by_kubeadm])(site)
+    fixes = {one.fix.partition(",")[0]: one.severity for one in subject.evaluate(site, [])}
+    assert fixes == {"renewed by the run": "warning", "renew it: kubeadm certs renew all": "warning"}
+
+
 def test_wrong_checksum_of_the_bundle(site: subject.Site) -> None:
     path = Path(str(site.settings["bundle_directory"])) / "files/runc"
     path.write_bytes(b"\0ruNc")
