@@ -66,14 +66,17 @@ CONTENTS = re.compile(r"^\.\. contents::\n(?: +:.*\n)*", re.MULTILINE)
 DASH = re.compile(r"^(\S.*?) -- ", re.MULTILINE)
 # Where no line begins with a prompt, all lines are commands; the lexer would take them for output.
 COMMANDS = re.compile(r"^```console\n(?!\$ )", re.MULTILINE)
+# Files that are no pages are looked at where the project is.
+FILES = re.compile(r"\]\((?:\.\./)*((?:molecule|playbooks|roles|tests)/[^)]+)\)")
+REPOSITORY = f"{GALAXY['repository']}/blob/main"
 
 
 def tidy(app: Sphinx, page: str, source: list[str]) -> None:
-    """Take off a page what this theme shows otherwise."""
+    """Take off a page what this theme shows otherwise, and let it lead to files that are not rendered."""
     if page.startswith("reference/"):
         source[0] = DASH.sub("\\1 \N{EN DASH} ", CONTENTS.sub("", source[0]))
     else:
-        source[0] = COMMANDS.sub("```sh\n", source[0])
+        source[0] = FILES.sub(rf"]({REPOSITORY}/\1)", COMMANDS.sub("```sh\n", source[0]))
 
 
 def shorten_title(app: Sphinx, document: nodes.document) -> None:

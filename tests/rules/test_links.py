@@ -68,6 +68,15 @@ def test_a_broken_link_is_noticed() -> None:
     assert not leads_somewhere(ROOT / "docs/no_such_page.md", "")
 
 
+@pytest.mark.parametrize("page", tracked("README*.md"), ids=lambda page: page.name)
+def test_what_is_said_to_work_has_a_proof(page: Path) -> None:
+    """The last column of the table of features leads to a file, except in the row of what is not there."""
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| ([^|]*)\|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    features = [proof for state, proof in rows[1:] if state not in ("not yet", "noch nicht")]
+    assert len(features) > 20
+    assert [proof for proof in features if not LINK.search(proof)] == []
+
+
 # A path of a test, and the function in it.
 TEST = re.compile(r"`(tests/[\w/]+(?:\.py)?)(?:::(\w+))?`")
 
