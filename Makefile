@@ -227,14 +227,17 @@ test-long: ## What takes longer: the rendered documentation, kills, fresh check 
 integration-long: venv ## The long tests beside the platform's
 	@scripts/stage integration-long pytest -q -m long --durations 20 tests/unit tests/integration
 
-# One stage for each lab that the tests need: machines without a platform, runs that are killed, a platform that works.
+# One stage for each lab that the tests need: machines without a platform, runs that are killed, a platform that works, and
+# one that somebody new makes by what the pages say.
 .PHONY: faults
-faults: faults-plan faults-kill faults-platform ## Runs that are killed or misled and servers that are lost, on labs of their own
+faults: faults-plan faults-kill faults-platform faults-documentation ## Runs that are killed or misled and servers that are lost, on labs of their own
 
-.PHONY: faults-plan faults-kill faults-platform
+.PHONY: faults-plan faults-kill faults-platform faults-documentation
 faults-plan: venv
 	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,leaks.py bad_input.py plan_and_secrets.py)
 faults-kill: venv
 	@scripts/stage $@ pytest -q --durations 20 tests/faults/test_kill.py
 faults-platform: venv
 	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,alerts.py logs.py flux.py policy.py network.py installed.py)
+faults-documentation: venv
+	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,documentation.py runbooks.py guides.py)

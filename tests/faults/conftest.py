@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.onprem.platform.tests.faults.observability_lab import Observability
 from ansible_collections.onprem.platform.tests.faults.platform_lab import PlatformLab
+from ansible_collections.onprem.platform.tests.faults.reader import Reader, Shell
 
 # Faults that stop a run before it changes anything come first, on the bare machines that the plan's test then uses.
 ORDER = (
@@ -25,6 +26,9 @@ ORDER = (
     "test_policy",
     "test_network",
     "test_installed",
+    "test_documentation",
+    "test_runbooks",
+    "test_guides",
 )
 
 
@@ -86,3 +90,19 @@ def converged(request: pytest.FixtureRequest) -> Path:
     request.getfixturevalue("observability")
     laboratory: Callable[[str], PlatformLab] = request.getfixturevalue("laboratory")
     return laboratory("observability").state
+
+
+@pytest.fixture(scope="session")
+def reader() -> Iterator[Reader]:
+    """Somebody new."""
+    one = Reader()
+    one.arrive()
+    yield one
+    one.leave()
+
+
+@pytest.fixture
+def shell(reader: Reader) -> Iterator[Shell]:
+    """The shell of the reader's lab; an editor in it writes what lies in ``written``."""
+    with reader.platform_shell(EDITOR=f"cp {reader.directory / 'written'}") as opened:
+        yield opened
