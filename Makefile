@@ -238,6 +238,6 @@ faults-plan: venv
 faults-kill: venv
 	@scripts/stage $@ pytest -q --durations 20 tests/faults/test_kill.py
 faults-platform: venv
-	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,alerts.py logs.py flux.py policy.py network.py installed.py)
+	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,alerts.py logs.py flux.py policy.py network.py)
 faults-documentation: venv
 	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,documentation.py runbooks.py guides.py)

@@ -25,7 +25,6 @@ ORDER = (
     "test_flux",
     "test_policy",
     "test_network",
-    "test_installed",
     "test_documentation",
     "test_runbooks",
     "test_guides",

@@ -154,6 +154,8 @@ def test_own_servers(reader: Reader, archive: Path) -> None:
                 shell.run(f"rm -r inventory && ln -s {reader.checkout / 'inventories/lab'} inventory")
             elif re.search(r"onprem\.platform\.(bundle|preflight|site)$", command):
                 assert set(changed(output)) == {0}, output[-6000:]
+        planned = shell.run("ansible-playbook -i inventory onprem.platform.site --check --diff")
+    assert set(changed(planned)) == {0}, planned[-6000:]
     reports = list((reader.checkout / ".lab/state/report").glob("*.xml"))
     assert len(reports) >= 8
     assert [one.name for one in reports if ' failures="0"' not in one.read_text(encoding="utf-8")] == []
