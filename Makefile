@@ -240,4 +240,4 @@ faults-kill: venv
 faults-platform: venv
 	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,alerts.py logs.py flux.py policy.py network.py)
 faults-documentation: venv
-	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,documentation.py runbooks.py guides.py)
+	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,documentation.py runbooks.py operations.py guides.py)

@@ -27,6 +27,7 @@ ORDER = (
     "test_network",
     "test_documentation",
     "test_runbooks",
+    "test_operations",
     "test_guides",
 )
 
