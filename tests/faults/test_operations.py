@@ -44,14 +44,15 @@ def test_git(shell: Shell) -> None:
 
 
 def test_a_node_is_restarted(shell: Shell) -> None:
+    state = "kubectl get node w1 --no-headers"
     shell.run(SSH)
     # The connection may end before its answer comes.
     for command, _output in follow(shell, block_with(PAGE, "kubectl drain w1"), INVENTORY, codes=(0, 255)):
         if "reboot" in command:
             # A machine of the lab stays off, as after a reboot of the host.
-            eventually(lambda: ready(shell) == 5, "the node is away", 180)
+            eventually(lambda: "NotReady" in shell.run(state), "the node is away", 180)
             shell.run("ansible-playbook playbooks/lab.yml -i inventories/lab")
-            eventually(lambda: ready(shell) == 6, "the node is back", 300)
+            eventually(lambda: "NotReady" not in shell.run(state), "the node is back", 300)
     eventually(lambda: calm(shell), "all pods are ready", 600, 5)
 
 
