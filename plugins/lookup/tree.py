@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Reads every file below the directories. Files that end in C(.j2) are rendered as templates and lose that ending.
   - A file of a later directory replaces the one with the same path of an earlier directory.
-  - A template that renders to nothing but white space is left out, and so is what an earlier directory has at its path. So
-    a file may depend on a condition, and a later directory can take one away.
+  - A template that renders to nothing but white space is left out, and so is what an earlier directory has at its path.
+    So a file may depend on a condition, and a later directory can take one away.
   - The result is what M(onprem.platform.oci_artifact) takes as O(onprem.platform.oci_artifact#module:files).
 author:
   - onprem.platform contributors (@onprem-platform)

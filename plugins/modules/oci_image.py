@@ -110,11 +110,12 @@ def copy_images(module: AnsibleModule) -> dict[str, Any]:
         before[name] = {registry.address: digests[number] for registry, digests in zip(registries, found, strict=True)}
         after[name] = {registry.address: manifest.digest for registry in registries}
     if not module.check_mode:
+        announce = announcer(module)
         for registry in registries:
             outdated = [
                 item for item, image in zip(wanted, images, strict=True) if registry.address in image["pushed_to"]
             ]
-            push([registry], outdated, announcer(module))
+            push([registry], outdated, announce)
     changed = any(image["pushed_to"] for image in images)
     differing = [image["name"] for image in images if image["pushed_to"]]
     return {
