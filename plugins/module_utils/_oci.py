@@ -9,13 +9,14 @@ artifact media types, Helm's OCI media types.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
 import re
 import ssl
+import struct
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ HELM_CONTENT = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 # Grammar of the distribution specification, section "Pulling manifests".
 REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_BLOCK = 0xFFFF
+"""Bytes of a stored block of gzip at most."""
 DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
 
 Result = TypeVar("Result")
@@ -318,7 +321,7 @@ def push(
 
 
 def archive(files: Mapping[str, tuple[bytes, int]]) -> bytes:
-    """Return a gzip-compressed tar whose bytes depend on names, contents and modes alone.
+    """Return a tar in the format of gzip whose bytes depend on names, contents and modes alone.
 
     :param files: relative path -> (content, mode bits such as 0o644).
     """
@@ -339,7 +342,21 @@ def archive(files: Mapping[str, tuple[bytes, int]]) -> bytes:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
-    return gzip.compress(stream.getvalue(), compresslevel=6, mtime=0)
+    return _stored(stream.getvalue())
+
+
+def _stored(content: bytes) -> bytes:
+    """Return content in the format of gzip without making it smaller (RFC 1952; stored blocks, RFC 1951 section 3.2.4).
+
+    What a compressor makes of the same content, and the header that Python puts before it, differ between versions;
+    controllers would push the same release by different digests.
+    """
+    blocks = [content[start : start + _BLOCK] for start in range(0, len(content), _BLOCK)]
+    lengths = [
+        struct.pack("<BHH", number == len(blocks), len(one), len(one) ^ _BLOCK) for number, one in enumerate(blocks, 1)
+    ]
+    body = b"".join(length + block for length, block in zip(lengths, blocks, strict=True))
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + body + struct.pack("<II", zlib.crc32(content), len(content) % 2**32)
 
 
 def directory_files(directory: Path) -> dict[str, tuple[bytes, int]]:

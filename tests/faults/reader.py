@@ -29,6 +29,8 @@ from ansible_collections.onprem.platform.tests.rules.commands import ELSEWHERE, 
 # How to reach package indexes and downloads from here; nothing else of the one who starts the tests is known.
 NETWORK = re.compile(r"PIP_\w+|\w*_proxy|SSL_CERT_\w+|\w+_CA_BUNDLE|GO(PROXY|SUMDB|FLAGS|TOOLCHAIN)", re.IGNORECASE)
 FORWARD = re.compile(r"port-forward \S+ (\d+)(?::\d+)?\b.*&$")
+# What programs put around words on a terminal.
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 DONE = "--- the command has ended:"
 # What a command asks for, and what is answered.
 Answers = list[tuple[str, str]]
@@ -124,7 +126,7 @@ class Shell:
             expect(piece != b"", f"$ {text}\nended the shell:\n{heard}{shown}")
             heard += (piece or b"").decode(errors="replace")
             ended = re.search(rf"^{DONE} (\d+)$", heard, re.MULTILINE)
-            shown += (read(self._terminal) or b"").decode(errors="replace").replace("\r\n", "\n")
+            shown += COLOUR.sub("", (read(self._terminal) or b"").decode(errors="replace")).replace("\r\n", "\n")
             if waiting and waiting[0][0] in shown[answered:]:
                 question, answer = waiting.pop(0)
                 answered = shown.index(question, answered) + len(question)

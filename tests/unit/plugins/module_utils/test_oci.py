@@ -44,6 +44,15 @@ def test_archive_depends_on_content_alone() -> None:
     assert archive(files) != archive({**files, "a.yaml": (b"a", 0o644)})
 
 
+def test_archive_has_the_same_digest_on_every_controller() -> None:
+    """Whatever version of Python and zlib it has; more than one block."""
+    content = bytes(range(256)) * 1000
+    packed = archive({"a.yaml": (content, 0o644)})
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
+        assert tar.extractfile("a.yaml").read() == content  # type: ignore[union-attr]
+    assert sha256_digest(packed) == "sha256:2060c99124414bcb0df5dbd6931e8ac0cb1ff298e4365a06a19fa5bf229c945b"
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../up", ""])
 def test_archive_refuses_paths_outside(name: str) -> None:
     with pytest.raises(OciError, match="no path inside"):
