@@ -19,6 +19,7 @@ import http.client
 import json
 import os
 import resource
+import signal
 import ssl
 import statistics
 import subprocess
@@ -395,6 +396,8 @@ def main() -> None:
     version = json.loads(manifest.read_text())["collection_info"]["version"]
     print(f"kubernetes.core {version}; {os.cpu_count()} processors, load {os.getloadavg()[0]:.0f} at the start")
     results: dict[str, dict[str, list[Figures]]] = {}
+    # Whoever stops it keeps a lab without its namespaces.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit("stopped"))
     with tempfile.TemporaryDirectory(prefix="onprem-benchmark-") as directory:
         bench = Bench(Path(directory), options.lab.resolve() if options.lab else None)
         try:
@@ -405,6 +408,10 @@ def main() -> None:
                         if way == LOOP and (options.without_loop or (count > LONG_LOOP and number > 0)):
                             continue
                         for stage, figures in measure_apply(bench, way, count).items():
+                            print(
+                                f"run {number + 1}: {count} objects, {stage}, {way}: {figures.seconds:.2f} s",
+                                flush=True,
+                            )
                             results.setdefault(f"{count} objects, {stage}", {}).setdefault(way, []).append(figures)
                 # On a lab its own controllers would write the status.
                 for way in wait_commands(bench, "") if not options.lab else ():
