@@ -19,6 +19,7 @@ author:
 """
 
 import atexit
+import contextlib
 import os
 import shutil
 import socket
@@ -66,4 +67,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core has no 
         """Stop listening, so that nothing is written below the recap."""
         address = os.environ.pop(ENVIRONMENT, None)
         if self._receiver and address:
-            self._receiver.sendto(b"", address)
+            # A listener that has failed must not keep the run from ending.
+            with contextlib.suppress(OSError):
+                self._receiver.sendto(b"", socket.MSG_DONTWAIT, address)

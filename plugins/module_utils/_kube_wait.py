@@ -23,6 +23,7 @@ from ._kube_diagnose import WORKLOADS, Diagnoser
 from ._kube_errors import ExpiredError, KubeConnectionError, KubeError, NotFoundError
 from ._kube_resources import Resource, Resources, UnknownKindError
 from ._kube_status import beyond_help, evaluate, matches
+from ._progress import Announce, silent
 
 try:
     import jmespath
@@ -117,7 +118,7 @@ class Waiter:
         client: KubeClient,
         resources: Resources,
         diagnoser: Diagnoser,
-        announce: Callable[[Callable[[], str]], None] = lambda line: None,
+        announce: Announce = silent,
     ) -> None:
         self._client = client
         self._resources = resources

@@ -25,6 +25,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
+from ._progress import Announce, silent
+
 try:
     import urllib3
 
@@ -293,7 +295,7 @@ def on_every(registries: list[Registry], function: Callable[[Registry], Result])
 def push(
     registries: list[Registry],
     items: list[tuple[str, str, Manifest]],
-    announce: Callable[[Callable[[], str]], None] = lambda line: None,
+    announce: Announce = silent,
 ) -> None:
     """Push ``(repository, tag, manifest)`` items: blobs to every registry, then manifests, tags last.
 

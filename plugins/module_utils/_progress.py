@@ -28,6 +28,10 @@ Announce = Callable[[Callable[[], str]], None]
 """Takes a function that makes the line; it is called only when a line is due."""
 
 
+def silent(line: Callable[[], str]) -> None:
+    """Say nothing, where nobody has asked for it."""
+
+
 def announcer(module: AnsibleModule) -> Announce:
     """Return what says a line every ten seconds; the values of options with ``no_log`` are struck out."""
     address = os.environ.get(ENVIRONMENT)

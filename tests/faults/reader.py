@@ -221,7 +221,7 @@ class Reader:
 def filled(text: str, values: Mapping[str, str]) -> str:
     """Return a command with values in place of the words that stand for them."""
     for word, value in values.items():
-        text = re.sub(rf"(?<![\w$]){re.escape(word)}(?![A-Za-z0-9]|_\w)", lambda _word, value=value: value, text)  # type: ignore[misc]
+        text = re.sub(rf"(?<![\w$]){re.escape(word)}(?![A-Za-z0-9]|_\w)", value.replace("\\", r"\\"), text)
     return text
 
 

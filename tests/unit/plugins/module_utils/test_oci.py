@@ -27,6 +27,13 @@ from ansible_collections.onprem.platform.plugins.module_utils._oci import (
 from ansible_collections.onprem.platform.plugins.module_utils._oci_artifact import flux_artifact, helm_chart, merged
 
 
+def regular_files(content: bytes) -> dict[str, bytes]:
+    """Return the regular files of a packed archive."""
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as tar:
+        # extractfile gives None for what is no regular file.
+        return {entry.name: tar.extractfile(entry).read() for entry in tar if entry.isfile()}  # type: ignore[union-attr]
+
+
 def unpack(manifest: Manifest, media_type: str | None = None) -> dict[str, bytes]:
     """Return the regular files of the artifact's layer."""
     layer = json.loads(manifest.content)["layers"][0]
@@ -34,8 +41,7 @@ def unpack(manifest: Manifest, media_type: str | None = None) -> dict[str, bytes
     opener, size = manifest.blobs[layer["digest"]]
     content = opener().read()
     assert len(content) == size == layer["size"]
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as tar:
-        return {entry.name: tar.extractfile(entry).read() for entry in tar if entry.isfile()}  # type: ignore[union-attr]
+    return regular_files(content)
 
 
 def test_archive_depends_on_content_alone() -> None:
@@ -48,8 +54,7 @@ def test_archive_has_the_same_digest_on_every_controller() -> None:
     """Whatever version of Python and zlib it has; more than one block."""
     content = bytes(range(256)) * 1000
     packed = archive({"a.yaml": (content, 0o644)})
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
-        assert tar.extractfile("a.yaml").read() == content  # type: ignore[union-attr]
+    assert regular_files(packed) == {"a.yaml": content}
     assert sha256_digest(packed) == "sha256:2060c99124414bcb0df5dbd6931e8ac0cb1ff298e4365a06a19fa5bf229c945b"
 
 
