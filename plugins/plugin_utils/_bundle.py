@@ -20,7 +20,7 @@ from ._oci_layout import OciLayout
 
 PRODUCERS = ("auto", "source", "upstream")
 BUILD_SPACE = 25e9
-"""Bytes that must be free before anything is compiled: COMPILER_CACHE_LIMIT and the caches of the largest component."""
+"""Bytes that must be free before anything is compiled: COMPONENT_SPACE, and for packages that components share."""
 _COUNTED = {"present": "present", "cache": "from the cache", "download": "to download", "build": "to build"}
 
 

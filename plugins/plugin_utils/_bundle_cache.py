@@ -153,14 +153,18 @@ class Cache:
         finally:
             remove_tree(directory)
 
+    def free_space(self) -> int:
+        """Return the bytes that are free where the cache is."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.directory).free
+
     def require_space(self, wanted: float) -> None:
         """Check that the file system has room for a build.
 
         :param wanted: bytes.
         :raises BundleError: less is free.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.directory).free
+        free = self.free_space()
         if free < wanted:
             raise BundleError(
                 f"Building from source needs {wanted / 1e9:.0f} GB free below {self.directory}; there are "

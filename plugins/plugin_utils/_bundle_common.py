@@ -59,11 +59,6 @@ def tree_digests(directory: Path) -> dict[str, str]:
     }
 
 
-def tree_size(directory: Path) -> int:
-    """Return the bytes of all regular files below a directory; 0 when there is none."""
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-
-
 def human_size(size: float) -> str:
     """Return a size in bytes as text, such as 73.3 MB (powers of ten, as package tools print it)."""
     for unit in ("B", "kB", "MB"):
