@@ -197,23 +197,23 @@ molecule: venv ## The six-node scenario
 	@scripts/stage molecule molecule test
 
 .PHONY: benchmark
-benchmark: benchmark-site benchmark-vault benchmark-images benchmark-kubernetes ## All figures of the documentation, one benchmark after the other
+benchmark: benchmark-site benchmark-vault benchmark-images benchmark-kubernetes ## All figures of the documentation, written into its pages (an idle machine)
 
 .PHONY: benchmark-site
 benchmark-site: venv ## Figures of docs/performance.md: site.yml beside a bare script (15 minutes, own machines)
-	$(BIN)/python tests/benchmarks/benchmark.py
+	$(BIN)/python tests/benchmarks/benchmark.py --publish
 
 .PHONY: benchmark-vault
 benchmark-vault: venv ## Figures of docs/vault.md: our modules beside loops over community.hashi_vault.vault_write
-	$(BIN)/python tests/benchmarks/vault_benchmark.py --output .build/vault-benchmark.json
+	$(BIN)/python tests/benchmarks/vault_benchmark.py --publish --output .build/vault-benchmark.json
 
 .PHONY: benchmark-images
 benchmark-images: venv ## Figures of docs/images.md: the application's images beside one image for everything (250 MB of packages)
-	$(BIN)/python tests/benchmarks/images.py
+	$(BIN)/python tests/benchmarks/images.py --publish
 
 .PHONY: benchmark-kubernetes
 benchmark-kubernetes: venv ## Figures of docs/kubernetes_modules.md: our modules beside kubernetes.core and kubectl (20 minutes)
-	$(BIN)/python tests/benchmarks/kubernetes_benchmark.py --output .build/kubernetes-benchmark.json
+	$(BIN)/python tests/benchmarks/kubernetes_benchmark.py --publish --output .build/kubernetes-benchmark.json
 
 .PHONY: test
 test: ## The gate that continuous integration runs

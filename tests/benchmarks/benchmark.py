@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import page
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -265,8 +266,8 @@ def report(found: dict[str, Work], memory: int) -> dict[str, Any]:
     ratios: dict[str, float] = {}
     if BARE in found and SITE in found:
         site, bare = found[SITE], found[BARE]
-        ratios["cluster_seconds"] = round(cluster_part(site.phases, "seconds") / bare.seconds, 2)
-        ratios["cluster_machine_cpu_seconds"] = round(
+        ratios["Seconds of the cluster"] = round(cluster_part(site.phases, "seconds") / bare.seconds, 2)
+        ratios["CPU seconds of the cluster"] = round(
             cluster_part(site.phases, "machine_cpu_seconds") / bare.machine_cpu_seconds, 2
         )
     return {
@@ -282,12 +283,13 @@ def report(found: dict[str, Work], memory: int) -> dict[str, Any]:
     }
 
 
-def table(found: dict[str, Work], memory: int, ratios: dict[str, float]) -> str:
-    """The figures as a Markdown table."""
-    rows = [["", "bare script, s", "CPU-s", "site.yml, s", "CPU-s", "host tasks", "second run, s", "CPU-s"]]
+def tables(found: dict[str, Work], memory: int, ratios: dict[str, float]) -> tuple[str, str]:
+    """The figures as Markdown: phase by phase, and of the whole."""
     runs = [found.get(name) for name in (PREPARED, SITE, SECOND)]
     order = {phase["phase"]: None for work in runs if work for phase in work.phases}
     by_name = [{phase["phase"]: phase for phase in work.phases} if work else {} for work in runs]
+    head = ["", "bare script, s", "CPU-s", "site.yml, s", "CPU-s", "host tasks", "second run, s", "CPU-s"]
+    lines = [head]
 
     def cells(phases: list[dict[str, Any]]) -> list[str]:
         prepared, first, second = phases
@@ -298,7 +300,7 @@ def table(found: dict[str, Work], memory: int, ratios: dict[str, float]) -> str:
         ]  # fmt: skip
 
     for name in order:
-        rows.append([name, *cells([phases.get(name, {}) for phases in by_name])])
+        lines.append([name, *cells([phases.get(name, {}) for phases in by_name])])
         if name == CLUSTER[-1]:
             sums = [
                 {key: cluster_part(work.phases, key) for key in ("seconds", "machine_cpu_seconds")} if work else {}
@@ -306,27 +308,23 @@ def table(found: dict[str, Work], memory: int, ratios: dict[str, float]) -> str:
             ]
             bare = found.get(BARE)
             sums[0] = {"seconds": bare.seconds, "machine_cpu_seconds": bare.machine_cpu_seconds} if bare else {}
-            rows.append([f"*cluster: {CLUSTER[0]} .. {CLUSTER[-1]}*", *cells(sums)])
+            lines.append([f"*cluster: {CLUSTER[0]} .. {CLUSTER[-1]}*", *cells(sums)])
     totals = [
         {"seconds": work.seconds, "machine_cpu_seconds": work.machine_cpu_seconds} if work else {} for work in runs
     ]
     totals[0] = {}
     if runs[1]:
         totals[1]["tasks"] = sum(phase["tasks"] for phase in runs[1].phases)
-    rows.append(["**whole run**", *cells(totals)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    rows.insert(1, ["-" * width for width in widths])
-    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths))} |" for row in rows]
-    lines.append("")
-    lines += [
-        f"{name}: {work.seconds} s, {work.machine_cpu_seconds} CPU-s of the machines, "
-        f"{work.controller_cpu_seconds} CPU-s of the controller; load average before {work.load_before}"
+    lines.append(["**whole run**", *cells(totals)])
+    whole = [["", "seconds", "CPU-s of the machines", "CPU-s of the controller", "load average before"]]
+    whole += [
+        [name, *map(_number, (work.seconds, work.machine_cpu_seconds, work.controller_cpu_seconds, work.load_before))]
         for name, work in found.items()
     ]
+    said = [f"{name}, site.yml by the bare script: {value:.2f}." for name, value in ratios.items()]
     if memory:
-        lines.append(f"memory of the machines after the second run: {memory / 2**30:.1f} GiB")
-    lines += [f"ratio {name}: {value}" for name, value in ratios.items()]
-    return "\n".join(lines)
+        said.append(f"The machines hold {memory / 2**30:.1f} GiB of memory after the second run.")
+    return page.rows(*lines), "\n\n".join([page.rows(*whole), " ".join(said)])
 
 
 def _number(value: float | None) -> str:
@@ -339,7 +337,10 @@ def main() -> None:
     parser.add_argument("--only", choices=["bare", "site"], help="one side alone, for development")
     parser.add_argument("--until", metavar="PLAY", help="stop site.yml before this play, for development")
     parser.add_argument("--output", type=Path, default=ROOT / ".build" / "benchmark.json")
+    page.add_option(parser)
     options = parser.parse_args()
+    if options.publish and (options.only or options.until):
+        sys.exit("A part of the figures cannot be published.")
     if os.geteuid() != 0:
         sys.exit("The lab's machines are containers with own networks: run this as root.")
     if not (bundle_directory() / "index.json").exists():
@@ -348,7 +349,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_arguments: sys.exit("The benchmark was stopped."))
     WORK.mkdir(parents=True, exist_ok=True)
     found: dict[str, Work] = {}
-    memory = 0
+    memory, conditions = 0, page.conditions()
     lab = Lab()
     try:
         if options.only != "site":
@@ -359,7 +360,10 @@ def main() -> None:
         sys.exit(str(error))
     result = report(found, memory)
     options.output.write_text(f"{json.dumps(result, indent=2)}\n", encoding="utf-8")
-    print(table(found, memory, result["ratios"]))
+    shown = tables(found, memory, result["ratios"])
+    print("\n\n".join(shown))
+    if options.publish:
+        page.publish("site", conditions, *shown)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import page
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".build" / "collections"))
@@ -76,12 +77,34 @@ def build(work: Path) -> dict[str, dict[str, int]]:
     return sizes
 
 
+def table(sizes: dict[str, dict[str, int]], images: dict[str, dict[str, Any]]) -> str:
+    """Return sizes and contents as Markdown."""
+    lines = [["", "app", "nginx", "together", "monolith", "difference"]]
+    for compression, of in sizes.items():
+        together = sum(of[name] for name in APPLICATION)
+        columns = [*(of[name] for name in APPLICATION), together, of["monolith"]]
+        lines.append(
+            [f"compressed by {compression}", *map(human_size, columns), f"{together / of['monolith'] - 1:+.1%}"]
+        )
+    for title, key in {
+        "Debian packages": "debian_packages",
+        "repairs in Debian's archive that are not applied": "outstanding_updates",
+        "known vulnerabilities": "vulnerabilities",
+    }.items():
+        *own, monolith = (images[name][key] for name in (*APPLICATION, "monolith"))
+        both = sum(own) if all(isinstance(value, int) for value in own) else "unknown"
+        lines.append([title, *map(str, (*own, both, monolith)), ""])
+    return page.rows(*lines)
+
+
 def main() -> None:
     """Build, compare and print; the figures are also written as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--output", type=Path, default=Path(".build/benchmark/images.json"))
     parser.add_argument("--tracker", help="data of Debian's security tracker, for the number of vulnerabilities")
+    page.add_option(parser)
     arguments = parser.parse_args()
+    conditions = page.conditions()
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="images-", dir=os.environ.get("TMPDIR")) as directory:
         work = Path(directory)
@@ -93,25 +116,12 @@ def main() -> None:
             }
         )  # fmt: skip
     images = {image["name"].partition(":")[0]: image for image in known["images"]}
-    result: dict[str, Any] = {"compressed": sizes, "reduction": {}, "images": images}
-    print(f"\n{'':24}{'app':>12}{'nginx':>12}{'together':>12}{'monolith':>12}{'difference':>12}")
-    for compression, of in sizes.items():
-        together = sum(of[name] for name in APPLICATION)
-        result["reduction"][compression] = 1 - together / of["monolith"]
-        columns = [*(of[name] for name in APPLICATION), together, of["monolith"]]
-        print(
-            f"{compression:24}" + "".join(f"{human_size(value):>12}" for value in columns)
-            + f"{together / of['monolith'] - 1:>+12.1%}"
-        )  # fmt: skip
-    for title, key in {
-        "Debian packages": "debian_packages",
-        "outstanding updates": "outstanding_updates",
-        "vulnerabilities": "vulnerabilities",
-    }.items():
-        values = [images[name][key] for name in (*APPLICATION, "monolith")]
-        both = values[0] + values[1] if all(isinstance(value, int) for value in values[:2]) else "unknown"
-        print(f"{title:24}" + "".join(f"{value:>12}" for value in (values[0], values[1], both, values[2])))
+    reduction = {name: 1 - sum(of[one] for one in APPLICATION) / of["monolith"] for name, of in sizes.items()}
+    print("", shown := table(sizes, images), sep="\n")
+    result = {"compressed": sizes, "reduction": reduction, "images": images}
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if arguments.publish:
+        page.publish("images", conditions, shown)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """k8s_apply and k8s_wait beside kubernetes.core and kubectl, on a real API server, or on a whole lab (``--lab``).
 
-Applying: the same objects four ways, each three times on a namespace of its own: "cold", "unchanged", and "drift" after
-somebody else has changed every fifth. They are ConfigMaps, and every tenth is of a custom kind. kubernetes.core works
-in its usual way, by merge patch. Requests are counted in the server's audit log, without those of the server itself.
+Applying: the same objects four ways, each three times on a namespace of its own: when nothing is there, when nothing
+has changed, and after somebody else has changed every fifth. They are ConfigMaps, and every tenth is of a custom kind.
+kubernetes.core works in its usual way, by merge patch. Requests are counted in the server's audit log, without those of
+the server itself.
 Waiting: a Deployment whose status becomes ready while the way under test waits; the figure is the time from sending
 that status until the process has ended, so it has the end of Ansible or kubectl in it. This is not measured on a lab.
 A task of ``debug`` shows what a playbook takes before any module begins; "alone" in the tables is without that.
@@ -33,6 +34,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import page
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,12 +46,12 @@ from ansible_collections.onprem.platform.tests.integration.ports import free_por
 
 MODULE_PROCESS = ROOT / "tests" / "integration" / "k8s" / "module_process.py"
 READS = ("get", "list", "watch")
-STAGES = ("cold", "unchanged", "drift")
+STAGES = _FIRST, UNCHANGED, DRIFTED = "first run", "nothing changed", "every fifth changed"
+TAKEN = ("seconds", "cpu_seconds")
 DRIFT, CUSTOM = 5, 10
 OURS, LOOP, LIST, KUBECTL = "k8s_apply", "kubernetes.core.k8s, loop", "kubernetes.core.k8s, list", "kubectl apply"
 START = "debug"
 WAYS = (OURS, LOOP, LIST, KUBECTL, START)
-BY_ANSIBLE = (OURS, LOOP, LIST)
 READY_AFTER = 6.0
 # A loop over more objects than this is measured once: it takes 0.4 s for each.
 LONG_LOOP = 50
@@ -275,7 +277,7 @@ def measure_apply(bench: Bench, way: str, count: int) -> dict[str, Figures]:
     command = apply_command(bench, way, documents(namespace, count))
     found = {}
     for stage in STAGES:
-        if stage == "drift" and way != START:
+        if stage == DRIFTED and way != START:
             for number in range(0, count, DRIFT):
                 path = f"/api/v1/namespaces/{namespace}/configmaps/item-{number}?fieldManager=other"
                 bench.server.call("PATCH", path, {"data": {"value": "changed"}}, "application/merge-patch+json")
@@ -293,6 +295,8 @@ def deployment() -> dict[str, Any]:
     return {"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
 
 
+# The figures of each way.
+Results = dict[str, list[Figures]]
 # One of the ways to wait: a command, and what it reads from its standard input.
 Command = tuple[list[str], str]
 
@@ -353,32 +357,67 @@ def measure_wait(bench: Bench, way: str) -> Figures:
     return Figures(round(ended - moment[0], 3), figures.cpu_seconds, figures.requests - 1, figures.writes - 1)
 
 
-def table(title: str, results: dict[str, list[Figures]]) -> str:
-    """Return medians and spread as Markdown."""
-    lines = ["", f"| {title} | seconds | CPU seconds | requests | writes |", "|---|---|---|---|---|"]
+def median(runs: list[Figures], key: str = "seconds") -> float:
+    """Return the median of a figure."""
+    return float(statistics.median(getattr(run, key) for run in runs))
+
+
+def spread(runs: list[Figures], key: str) -> str:
+    """Return the median of a figure, with smallest and largest."""
+    values = [getattr(run, key) for run in runs]
+    return f"{median(runs, key):.2f} ({min(values):.2f}-{max(values):.2f})"
+
+
+def counted(runs: list[Figures], key: str) -> str:
+    """Return a number, or several if it was not the same each time."""
+    return "/".join(str(count) for count in sorted({getattr(run, key) for run in runs}))
+
+
+def table(title: str, results: Results) -> str:
+    """Return everything about one piece of work: medians and spread, and what reached the server."""
+    lines = [[title, "seconds", "CPU seconds", "requests", "writes"]]
     for way, runs in results.items():
-        shown = []
-        for key in ("seconds", "cpu_seconds"):
-            values = [getattr(run, key) for run in runs]
-            shown.append(f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})")
-        for key in ("requests", "writes"):
-            shown.append("/".join(str(count) for count in sorted({getattr(run, key) for run in runs})))
-        lines.append(f"| {way} | {' | '.join(shown)} |")
-    lines += alone(results)
-    return "\n".join(lines)
+        lines.append([named(way), *(spread(runs, key) for key in TAKEN)])
+        lines[-1] += [counted(runs, key) for key in ("requests", "writes")]
+    return page.rows(*lines)
 
 
-def alone(results: dict[str, list[Figures]]) -> list[str]:
-    """Return what the task itself takes: a playbook starts once, however many tasks it has."""
-    if START not in results or OURS not in results:
-        return []
-    ways, shown = [way for way in BY_ANSIBLE if way in results], []
-    for key, unit in (("seconds", "s"), ("cpu_seconds", "CPU s")):
-        start = statistics.median(getattr(run, key) for run in results[START])
-        taken = {way: statistics.median(getattr(run, key) for run in results[way]) - start for way in ways}
-        ratios = ", ".join(f"{way} {taken[way] / taken[OURS]:.1f} times" for way in ways if way != OURS)
-        shown.append(f"{unit}: {OURS} {taken[OURS]:.2f}; {ratios}")
-    return ["", "The task alone. " + ". ".join(shown)]
+def named(way: str) -> str:
+    """Return a way as the tables show it: what is typed is set as code."""
+    name, comma, rest = way.partition(", ")
+    return f"`{name}`{comma}{rest}"
+
+
+def by_size(results: dict[str, Results], sizes: list[int]) -> str:
+    """Return the medians of the seconds for all numbers of objects, and the writes for the largest."""
+    most = max(sizes)
+    lines = [["seconds", *(f"{count} objects" for count in sizes), f"writes for {most}"]]
+    for title in STAGES:
+        lines.append([f"**{title}**", *[""] * (len(sizes) + 1)])
+        for way in WAYS[:-1]:
+            several = {count: results[f"{count} objects, {title}"].get(way) for count in sizes}
+            taken = [f"{median(runs):.1f}" if runs else "" for runs in several.values()]
+            lines.append([named(way), *taken, counted(runs, "writes") if (runs := several[most]) else ""])
+    return page.rows(*lines)
+
+
+def beside(results: dict[str, Results], sizes: list[int]) -> str:
+    """Return how many times as long the others take: the whole playbook, and the task without its start."""
+    lines = [["objects", "", "beside", "playbook", "its CPU", "task alone", "its CPU", "`k8s_apply` alone, s"]]
+    for count in sizes:
+        for title in STAGES:
+            found = results[f"{count} objects, {title}"]
+            for way in (LOOP, LIST):
+                if way not in found:
+                    continue
+                whole = [median(found[way], key) / median(found[OURS], key) for key in TAKEN]
+                own = {
+                    one: [median(found[one], key) - median(found[START], key) for key in TAKEN] for one in (OURS, way)
+                }
+                alone = [taken / best for taken, best in zip(own[way], own[OURS], strict=True)]
+                shown = [f"{value:.1f}" for pair in (whole, alone) for value in pair]
+                lines.append([str(count), title, named(way), *shown, f"{own[OURS][0]:.2f}"])
+    return page.rows(*lines)
 
 
 def main() -> None:
@@ -390,12 +429,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 50, 200])
     parser.add_argument("--output", type=Path, help="file for all figures as JSON")
+    page.add_option(parser)
     options = parser.parse_args()
+    conditions = page.conditions()
     collections = options.collections or other_collections()
     manifest = collections / "ansible_collections" / "kubernetes" / "core" / "MANIFEST.json"
     version = json.loads(manifest.read_text())["collection_info"]["version"]
     print(f"kubernetes.core {version}; {os.cpu_count()} processors, load {os.getloadavg()[0]:.0f} at the start")
-    results: dict[str, dict[str, list[Figures]]] = {}
+    results: dict[str, Results] = {}
+    waited: Results = {}
     # Whoever stops it keeps a lab without its namespaces.
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit("stopped"))
     with tempfile.TemporaryDirectory(prefix="onprem-benchmark-") as directory:
@@ -412,24 +454,31 @@ def main() -> None:
                                 f"run {number + 1}: {count} objects, {stage}, {way}: {figures.seconds:.2f} s",
                                 flush=True,
                             )
-                            results.setdefault(f"{count} objects, {stage}", {}).setdefault(way, []).append(figures)
+                            title = f"{count} objects, {stage}"
+                            results.setdefault(title, {}).setdefault(way, []).append(figures)
                 # On a lab its own controllers would write the status.
                 for way in wait_commands(bench, "") if not options.lab else ():
-                    results.setdefault("until the end of waiting", {}).setdefault(way, []).append(
-                        measure_wait(bench, way)
-                    )
+                    waited.setdefault(way, []).append(measure_wait(bench, way))
         finally:
             bench.end()
-    for title, several in results.items():
-        print(table(title, several))
+    everything = {**results, **({"until the end of waiting": waited} if waited else {})}
+    for title, several in everything.items():
+        print(f"\n{table(title, several)}")
+    shown = [by_size(results, options.sizes), beside(results, options.sizes)]
+    print(*shown, sep="\n\n")
     if options.output:
         data = {
-            title: {way: [asdict(run) for run in runs] for way, runs in ways.items()} for title, ways in results.items()
+            title: {way: list(map(asdict, runs)) for way, runs in ways.items()} for title, ways in everything.items()
         }
         options.output.write_text(json.dumps(data, indent=2) + "\n")
     for title, several in results.items():
-        if title.endswith("unchanged") and any(run.writes for run in several[OURS]):
+        if title.endswith(UNCHANGED) and any(run.writes for run in several[OURS]):
             raise SystemExit(f"{title}: k8s_apply wrote something.")
+    if options.publish:
+        name = "kubernetes-lab" if options.lab else "kubernetes"
+        # On a lab other clients ask too, and nothing waits.
+        more = [table(title, found) for title, found in results.items()] if options.lab else [table("waiting", waited)]
+        page.publish(name, conditions, *shown, *more)
 
 
 if __name__ == "__main__":

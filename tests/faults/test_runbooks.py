@@ -41,7 +41,6 @@ PODS = {
 NAMES = {
     "AggregatedApiUnavailable": "v1beta1.metrics.k8s.io",
     "AutoscalerAtMaximum": "laravel-demo-app",
-    "WorkloadReplicasMissing": "laravel-demo-app",
 }
 VALUES = {
     "CLAIM": "data-mariadb-0",
@@ -57,6 +56,7 @@ VALUES = {
     "PATH": "/var/lib/kubelet/pki/kubelet-client-current.pem",
     "RELEASE": "laravel-demo",
     "RESOURCE": "pods",
+    "WORKLOAD": "Deployment/laravel-demo-app",
 }
 
 

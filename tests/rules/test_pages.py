@@ -40,3 +40,13 @@ def test_what_a_page_names_exists(page: Path) -> None:
     assert set(re.findall(r"\bplaybooks/(\w+)\.yml", text)) - PLAYBOOKS == set()
     assert set(re.findall(r"\bonprem\.platform\.([a-z]\w+)", text)) - PLUGINS == set()
     assert set(re.findall(r" -e '?([a-z]\w+)=", text)) - VARIABLES == set()
+
+
+def test_figures_have_their_place() -> None:
+    """Every place is filled by a benchmark, and was filled."""
+    benchmarks = " ".join(path.read_text(encoding="utf-8") for path in tracked("tests/benchmarks/*.py"))
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    places = dict(re.findall(r"<!-- figures: ([a-z-]+) -->\n(.*?)<!-- end of figures: \1 -->", text, re.DOTALL))
+    assert set(places) == set(re.findall(r"<!-- (?:end of )?figures: (\S+) -->", text))
+    assert [name for name in places if f'"{name}"' not in benchmarks] == []
+    assert [name for name, figures in places.items() if not re.search(r"\|.*\d", figures)] == []
