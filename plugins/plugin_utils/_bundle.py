@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -192,9 +192,7 @@ class Bundle:
             if _programs(needed):
                 self.cache.require_space(BUILD_SPACE)
             try:
-                # One component after the other: two would only share the processors.
-                for component, items in needed.items():
-                    self.workshop.go.build(self.lock.components[component], items)
+                for items in self._build(needed):
                     for artefact, result in todo:
                         if artefact.kind == "file" and self._item(artefact, result) in [item.name for item in items]:
                             finish(artefact, result)
@@ -216,6 +214,20 @@ class Bundle:
                 OciLayout(self.directory / "images").keep_only(images)
             changed = index.write() or changed
             return Outcome(changed, [result for _artefact, result in steps], obsolete, _programs(needed))
+
+    def _build(self, needed: dict[str, list[Program | Tree]]) -> Iterator[list[Program | Tree]]:
+        """Build one component after the other, as two would only share the processors; yield what each has given."""
+        if not needed:
+            return
+        builder, waiting = self.workshop.go, list(needed.items())
+        with builder.ahead() as ahead:
+            for position, (name, items) in enumerate(waiting):
+                component = self.lock.components[name]
+                with ahead.session(component) as prepared:
+                    for following, wanted in waiting[position + 1 : position + 2]:
+                        ahead.begin(self.lock.components[following], wanted)
+                    builder.build(component, items, prepared)
+                yield items
 
     def _announce(self, steps: list[tuple[Artefact, Result]]) -> None:
         counts = {action: sum(r.action == action for _a, r in steps) for action in ("present", "cache", "download")}

@@ -8,6 +8,7 @@ Layout below the cache directory::
     objects/<two digits>/<key>/meta.json what is known of it: sha256, size, seconds, name
     locks/<name>.lock                    advisory locks (flock), released by the kernel when a run dies
     work/                                private directories of the run that holds the build lock
+    ahead/                               the same of the run that holds the lock with this name
 
 An object appears by one rename, so a killed run leaves either nothing or the whole object.
 """
@@ -38,13 +39,18 @@ class CachedObject:
 
 
 @contextlib.contextmanager
-def exclusive_lock(path: Path, report: Report | None = None, what: str = "") -> Iterator[None]:
-    """Hold an advisory lock on a file; say who holds it when waiting is needed."""
+def exclusive_lock(path: Path, report: Report | None = None, what: str = "", wait: bool = True) -> Iterator[None]:
+    """Hold an advisory lock on a file; say who holds it when waiting is needed.
+
+    :raises BlockingIOError: somebody holds it, and this was not to be waited for.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                raise
             if report is not None:
                 stream.seek(0)
                 report(f"waiting for {what or path.name}, held by process {stream.read().strip() or 'unknown'}")
@@ -125,9 +131,11 @@ class Cache:
             raise BundleError(f"{meta.get('name', key)}: the cache at {self.directory} did not keep the object.")
         return stored
 
-    def lock(self, name: str, report: Report | None = None) -> contextlib.AbstractContextManager[None]:
+    def lock(
+        self, name: str, report: Report | None = None, wait: bool = True
+    ) -> contextlib.AbstractContextManager[None]:
         """Hold a named lock of the cache."""
-        return exclusive_lock(self.directory / "locks" / f"{name}.lock", report, f"the {name} lock of the cache")
+        return exclusive_lock(self.directory / "locks" / f"{name}.lock", report, f"the {name} lock of the cache", wait)
 
     @contextlib.contextmanager
     def work_directory(self, name: str) -> Iterator[Path]:

@@ -10,12 +10,14 @@ made of packages that several components use, the standard library at least, is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,9 +91,12 @@ class GoBuilder:
             }
         return key_of(inputs)
 
-    def build(self, component: Component, items: Iterable[Program | Tree]) -> dict[str, CachedObject]:
+    def build(
+        self, component: Component, items: Iterable[Program | Tree], prepared: Session | None = None
+    ) -> dict[str, CachedObject]:
         """Return name -> cached object for some of a component's programs and trees; build those that are absent.
 
+        :param prepared: a session whose modules were downloaded before.
         :raises BundleError: Go refuses a module, the compiler fails, or a finished program does not start.
         """
         wanted = {item.name: item for item in items}
@@ -109,7 +114,7 @@ class GoBuilder:
         if trees:
             # A tree is one download: it does not wait for another run that compiles.
             with self.cache.scratch(component.name) as work:
-                session = _Session(self, component, work)
+                session = Session(self, component, work)
                 for tree in trees:
                     done[tree.name] = session.produce(tree)
         if len(trees) < len(missing):
@@ -118,12 +123,27 @@ class GoBuilder:
                 programs = look()
                 if programs:
                     with self.cache.work_directory(component.name) as work:
-                        session = _Session(self, component, work)
+                        session = prepared or Session(self, component, work)
                         for item in programs:
                             done[item.name] = session.produce(item)
                     if self.cache.free_space() < COMPONENT_SPACE:
                         remove_tree(self.compiler_cache)
         return done
+
+    @contextlib.contextmanager
+    def ahead(self) -> Iterator[Ahead]:
+        """Download modules of a component while another one is compiled. Only one run does so; others do without."""
+        with contextlib.ExitStack() as stack:
+            directory: Path | None = self.cache.directory / "ahead"
+            try:
+                stack.enter_context(self.cache.lock("ahead", wait=False))
+            except BlockingIOError:
+                directory = None
+            if directory is not None:
+                stack.callback(remove_tree, directory)
+            # Entered last: what is under way ends before its directory is removed.
+            downloads = stack.enter_context(ThreadPoolExecutor(1))
+            yield Ahead(self, directory, downloads)
 
     @property
     def compiler_cache(self) -> Path:
@@ -136,7 +156,48 @@ class GoBuilder:
             remove_tree(self.compiler_cache)
 
 
-class _Session:
+class Ahead:
+    """Sessions of components that are compiled later.
+
+    A download waits for the network and a compiler for the processors, so both are done at once. What fails here is
+    done again when it is the component's turn, and said then.
+    """
+
+    def __init__(self, builder: GoBuilder, directory: Path | None, downloads: ThreadPoolExecutor) -> None:
+        """Use a directory of this run alone; without one, nothing is done ahead."""
+        self._builder, self._directory, self._downloads = builder, directory, downloads
+        self._begun: dict[str, Future[Session]] = {}
+
+    def begin(self, component: Component, items: Iterable[Program | Tree]) -> None:
+        """Download what a component's programs need, in the background."""
+        programs = [item for item in items if isinstance(item, Program)]
+        if programs and self._directory is not None:
+            work = self._directory / component.name
+            self._begun[component.name] = self._downloads.submit(self._prepare, component, programs, work)
+
+    def _prepare(self, component: Component, programs: list[Program], work: Path) -> Session:
+        remove_tree(work)
+        work.mkdir(parents=True)
+        session = Session(self._builder, component, work)
+        session.download(programs)
+        return session
+
+    @contextlib.contextmanager
+    def session(self, component: Component) -> Iterator[Session | None]:
+        """Yield the session that was begun for a component; None if there is none. Its directory is gone afterwards."""
+        begun = self._begun.pop(component.name, None)
+        session: Session | None = None
+        if begun is not None:
+            with contextlib.suppress(BundleError, OSError):
+                session = begun.result()
+        try:
+            yield session
+        finally:
+            if self._directory is not None:
+                remove_tree(self._directory / component.name)
+
+
+class Session:
     """One component in one private work directory."""
 
     def __init__(self, builder: GoBuilder, component: Component, work: Path) -> None:
@@ -167,6 +228,21 @@ class _Session:
         if answer.get("Error"):
             raise BundleError(f"{module}: {answer['Error']}")
         return answer
+
+    def download(self, programs: Iterable[Program]) -> None:
+        """Fetch all modules that programs consist of.
+
+        :raises BundleError: Go refuses one.
+        """
+        packages = sorted({item.package for item in programs if item.package is not None})
+        if packages:
+            tags = ",".join(self.component.tags)
+            run_tool(
+                [go_command(), "list", "-deps", "-mod=readonly", "-tags", tags, "-f", "", *packages],
+                directory=self.module,
+                # The compiler's belongs to whoever holds the build lock.
+                environment={**self.environment, "GOCACHE": str(self.work / "list")},
+            )
 
     def _copy_module(self) -> None:
         """Copy the module to ./src, where go.mod's replace points, and apply the recipe's edits to the copy."""

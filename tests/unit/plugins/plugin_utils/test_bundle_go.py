@@ -66,8 +66,36 @@ def test_program_is_built_checked_and_cached(builder: GoBuilder, monkeypatch: py
     assert any(builder.compiler_cache.iterdir()), "what was compiled serves the next component"
     builder.forget_compiled()
     assert not builder.compiler_cache.exists()
-    monkeypatch.setattr(_bundle_go, "_Session", None)
+    monkeypatch.setattr(_bundle_go, "Session", None)
     assert builder.build(COMPONENT, [TOOL])["tool"].meta == built.meta
+
+
+def test_modules_are_downloaded_ahead(builder: GoBuilder) -> None:
+    ahead_directory = builder.cache.directory / "ahead"
+    with builder.ahead() as ahead:
+        ahead.begin(COMPONENT, [TOOL])
+        with ahead.session(COMPONENT) as prepared:
+            assert prepared is not None and prepared.work == ahead_directory / "tool"
+            # Another run at the same time does without.
+            with builder.ahead() as other:
+                other.begin(COMPONENT, [TOOL])
+                with other.session(COMPONENT) as second:
+                    assert second is None
+            assert builder.build(COMPONENT, [TOOL], prepared)["tool"].meta["name"] == "tool"
+        assert list(ahead_directory.iterdir()) == []
+        with ahead.session(COMPONENT) as again:
+            assert again is None
+    assert not ahead_directory.exists()
+
+
+def test_what_fails_ahead_is_said_when_it_is_built(builder: GoBuilder, sources: Path) -> None:
+    (sources / "tool" / "module" / "main.go").write_text(
+        'package main\nimport _ "example.org/absent"\n', encoding="utf-8"
+    )
+    with builder.ahead() as ahead:
+        ahead.begin(COMPONENT, [TOOL])
+        with ahead.session(COMPONENT) as prepared, pytest.raises(BundleError, match=r"example\.org/absent"):
+            builder.build(COMPONENT, [TOOL], prepared)
 
 
 @pytest.mark.long
