@@ -190,6 +190,7 @@ sanity-cores: venv $(CORES:%=.build/core-%/.locked) ## The same with the other s
 
 .PHONY: integration
 integration: venv ## Tests against real services of the bundle
+	@scripts/test-services
 	@scripts/stage integration pytest -n 2 --durations 20 -q -m "not long" tests/integration
 
 .PHONY: molecule
@@ -225,6 +226,7 @@ test-long: ## What takes longer: the rendered documentation, kills, fresh check 
 
 .PHONY: integration-long
 integration-long: venv ## The long tests beside the platform's
+	@scripts/test-services
 	@scripts/stage integration-long pytest -q -m long --durations 20 tests/unit tests/integration
 
 # One stage for each lab that the tests need: machines without a platform, runs that are killed, a platform that works, and

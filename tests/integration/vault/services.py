@@ -243,6 +243,10 @@ class RaftNode(Process):
         )
 
 
+# MariaDB refuses to run as root, and the package with the server alone makes no account for it.
+ACCOUNT = "nobody"
+
+
 class MariaDB(Process):
     """A MariaDB server with a user for Vault."""
 
@@ -254,10 +258,10 @@ class MariaDB(Process):
         self.vault_url = f"{TEMPLATE}@tcp(127.0.0.1:{self.port})/"
         self.socket = self.directory / "socket"
         if os.geteuid() == 0:
-            shutil.chown(self.directory, "mysql", "mysql")
+            shutil.chown(self.directory, ACCOUNT)
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={self.directory}/data"]
         install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        install += ["--user=mysql"] * (os.geteuid() == 0)
+        install += [f"--user={ACCOUNT}"] * (os.geteuid() == 0)
         subprocess.run(install, check=True, capture_output=True)
         self.spawn(
             "/usr/sbin/mariadbd",
@@ -268,7 +272,7 @@ class MariaDB(Process):
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=16M",
-            user="mysql",
+            user=ACCOUNT,
         )
         wait(self.socket.exists, "MariaDB listens")
         self.sql(
