@@ -134,12 +134,10 @@ class GoBuilder:
     def ahead(self) -> Iterator[Ahead]:
         """Download modules of a component while another one is compiled. Only one run does so; others do without."""
         with contextlib.ExitStack() as stack:
-            directory: Path | None = self.cache.directory / "ahead"
-            try:
+            directory: Path | None = None
+            with contextlib.suppress(BlockingIOError):
                 stack.enter_context(self.cache.lock("ahead", wait=False))
-            except BlockingIOError:
-                directory = None
-            if directory is not None:
+                directory = self.cache.directory / "ahead"
                 stack.callback(remove_tree, directory)
             # Entered last: what is under way ends before its directory is removed.
             downloads = stack.enter_context(ThreadPoolExecutor(1))
