@@ -8,6 +8,7 @@ Needs a bundle that has the file ``gitleaks`` (``make bundle``).
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ def test_the_repository_charts_and_manifests_have_no_secret() -> None:
 def test_the_images_have_no_secret() -> None:
     found = scan(layout=str(BUNDLE / "images"))
     assert found["findings"] == [] and found["files"] > 1000
+
+
+def test_every_planted_secret_looks_like_one(tmp_path: Path) -> None:
+    """Random text can have a word in it that gitleaks takes for the sign of an example; a canary never has."""
+    sets = 300
+    for number in range(sets):
+        text = "\n".join(canary.text for canary in make_canaries().values())
+        (tmp_path / f"{number}.txt").write_text(text, encoding="utf-8")
+    findings = scan(paths=[str(tmp_path)])["findings"]
+    seen = {(finding["place"], finding["rule"]) for finding in findings}
+    assert Counter(rule for _place, rule in seen) == {canary.rule: sets for canary in make_canaries().values()}
 
 
 def test_a_search_that_sees_less_is_noticed(tmp_path: Path) -> None:
