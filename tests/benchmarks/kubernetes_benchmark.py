@@ -396,6 +396,8 @@ def by_size(results: dict[str, Results], sizes: list[int]) -> str:
         lines.append([f"**{title}**", *[""] * (len(sizes) + 1)])
         for way in WAYS[:-1]:
             several = {count: results[f"{count} objects, {title}"].get(way) for count in sizes}
+            if not any(several.values()):
+                continue
             taken = [f"{median(runs):.1f}" if runs else "" for runs in several.values()]
             lines.append([named(way), *taken, counted(runs, "writes") if (runs := several[most]) else ""])
     return page.rows(*lines)
@@ -425,8 +427,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--collections", type=Path, help="directory with ansible_collections/kubernetes, in its place")
     parser.add_argument("--lab", type=Path, help="directory of a running lab (.lab), to measure there")
-    parser.add_argument("--without-loop", action="store_true", help="leave out what takes most of the time")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--loops", type=int, default=3, help="runs that have the loop, which takes most of the time")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 50, 200])
     parser.add_argument("--output", type=Path, help="file for all figures as JSON")
     page.add_option(parser)
@@ -447,7 +449,7 @@ def main() -> None:
             for number in range(options.runs):
                 for count in options.sizes:
                     for way in WAYS:
-                        if way == LOOP and (options.without_loop or (count > LONG_LOOP and number > 0)):
+                        if way == LOOP and number >= (1 if count > LONG_LOOP else options.loops):
                             continue
                         for stage, figures in measure_apply(bench, way, count).items():
                             print(
