@@ -43,6 +43,12 @@ options:
         as after a start of the host.
     type: int
     default: 300
+  ready_timeout:
+    description:
+      - Seconds to wait for this host's own API server while that of another host answers. Under load a server is not
+        ready for moments, and the controller would turn to another one for that.
+    type: int
+    default: 20
   running_timeout:
     description: Seconds to wait for the end of what a killed run started on this host.
     type: int
@@ -171,6 +177,7 @@ ARGUMENTS = {
     "bind_port": {"type": "int", "default": 6443},
     "control_plane": {"type": "bool", "default": False},
     "starting_timeout": {"type": "int", "default": 300},
+    "ready_timeout": {"type": "int", "default": 20},
     "running_timeout": {"type": "int", "default": 600},
     "kubernetes_directory": {"type": "path", "default": "/etc/kubernetes"},
     "kubelet_directory": {"type": "path", "default": "/var/lib/kubelet"},
@@ -188,11 +195,12 @@ def gather(parameters: dict[str, Any]) -> dict[str, Any]:
         return facts
     # A host that just started answers in seconds; to judge it before would look like a lost cluster.
     starting = facts["kubelet_active"] and "kube-apiserver" in facts["files"]["manifests"]
-    deadline = time.monotonic() + (parameters["starting_timeout"] if starting else 0)
+    begin = time.monotonic()
     address = (parameters["kubernetes_directory"], parameters["advertise_address"], parameters["bind_port"])
     while True:
         facts["cluster"], facts["cluster_error"], facts["api_local"] = state.view_or_reason(*address, timeout=10)
-        if facts["cluster"] is not None or time.monotonic() >= deadline:
+        patience = parameters["starting_timeout" if facts["cluster"] is None else "ready_timeout"]
+        if facts["api_local"] or not starting or time.monotonic() - begin >= patience:
             return facts
         time.sleep(1)
 
