@@ -28,13 +28,16 @@ def ready(shell: Shell) -> int:
 
 
 def calm(shell: Shell) -> bool:
-    """Whether every pod is ready or has done its work."""
+    """Whether every pod is ready or has done its work. A job that failed while something was away stays where it is."""
     pods = json.loads(shell.run("kubectl get pods --all-namespaces --output=json"))["items"]
-    conditions = [{one["type"]: one["status"] for one in pod["status"].get("conditions", [])} for pod in pods]
-    return all(
-        pod["status"]["phase"] == "Succeeded" or one.get("Ready") == "True"
-        for pod, one in zip(pods, conditions, strict=True)
-    )
+    running = [
+        pod
+        for pod in pods
+        if pod["status"]["phase"] not in ("Succeeded", "Failed")
+        or "Job" not in [owner["kind"] for owner in pod["metadata"].get("ownerReferences", [])]
+    ]
+    conditions = [{one["type"]: one["status"] for one in pod["status"].get("conditions", [])} for pod in running]
+    return all(one.get("Ready") == "True" for one in conditions)
 
 
 def test_git(shell: Shell) -> None:
