@@ -9,11 +9,11 @@ import re
 from functools import cache
 
 from ansible_collections.onprem.platform.tests.faults.reader import Reader, Shell, filled, follow, followed
-from ansible_collections.onprem.platform.tests.rules.commands import Command, commands, pages
+from ansible_collections.onprem.platform.tests.rules.commands import NOT_RUN, Command, commands, pages
 
 INDEX = "docs/runbooks/README.md"
-# The first is for everybody; the others are followed in test_guides.py, or not at all.
-APART = (INDEX, "docs/runbooks/VaultLeasesIrrevocable.md", "docs/runbooks/LokiWritesFailing.md")
+# The first is for everybody, the other is followed in test_guides.py.
+APART = (INDEX, "docs/runbooks/VaultLeasesIrrevocable.md")
 TROUBLE = re.compile(
     r"^(error: |Error |Unable to |ssh: |curl: |Failed to |unknown |.*: (command )?not found$|.*No such file or)",
     re.MULTILINE,
@@ -96,7 +96,7 @@ def test_runbooks(reader: Reader, shell: Shell) -> None:
     for page in (one for one in pages() if one.startswith("docs/runbooks/") and one not in APART):
         own = "data" if any("CLAIM" in command.text for command in commands(page)) else "laravel-demo"
         name = NAMES.get(page.rpartition("/")[2].removesuffix(".md"), "laravel-demo")
-        for command in as_typed(page):
+        for command in (one for one in as_typed(page) if one.text not in NOT_RUN):
             place = re.search(r"-n ([a-z-]+)", command.text)
             values = {**known, "NAMESPACE": own, "NAME": name, "POD": pod(place[1] if place else own)}
             if "/Etcd" in page:
