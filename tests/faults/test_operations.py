@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import pytest
 
@@ -27,17 +28,24 @@ def ready(shell: Shell) -> int:
     return shell.run("kubectl get nodes --no-headers").count(" Ready ")
 
 
+def job_of(pod: dict[str, Any]) -> tuple[str, str]:
+    """Return the name of a pod's job without its number, which is one for all runs of a CronJob, and the number."""
+    job = next((one["name"] for one in pod["metadata"].get("ownerReferences", []) if one["kind"] == "Job"), "")
+    name, _dash, number = job.rpartition("-")
+    return name, number
+
+
 def calm(shell: Shell) -> bool:
-    """Whether every pod is ready or has done its work. A job that failed while something was away stays where it is."""
+    """Whether every pod is ready or has done its work. What failed is past when a later run of its CronJob has not."""
     pods = json.loads(shell.run("kubectl get pods --all-namespaces --output=json"))["items"]
-    running = [
-        pod
-        for pod in pods
-        if pod["status"]["phase"] not in ("Succeeded", "Failed")
-        or "Job" not in [owner["kind"] for owner in pod["metadata"].get("ownerReferences", [])]
-    ]
-    conditions = [{one["type"]: one["status"] for one in pod["status"].get("conditions", [])} for pod in running]
-    return all(one.get("Ready") == "True" for one in conditions)
+    done = [job_of(pod) for pod in pods if pod["status"]["phase"] == "Succeeded"]
+    for pod in pods:
+        conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", [])}
+        name, number = job_of(pod)
+        past = pod["status"]["phase"] == "Failed" and any(name == one and number < later for one, later in done if name)
+        if not (past or pod["status"]["phase"] == "Succeeded" or conditions.get("Ready") == "True"):
+            return False
+    return True
 
 
 def test_git(shell: Shell) -> None:

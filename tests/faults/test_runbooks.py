@@ -105,5 +105,5 @@ def test_runbooks(reader: Reader, shell: Shell) -> None:
             trouble = TROUBLE.search(said) or (command.text.startswith("query ") and '"status": "success"' not in said)
             if trouble and not command.text.startswith(WITH_AN_INCIDENT):
                 wrong.append(f"{page}: {filled(command.text, values)}\n{said[:600]}")
-        followed.update(commands(page))
+        followed.update(one for one in commands(page) if one.text not in NOT_RUN)
     assert wrong == [], "\n".join(wrong)

@@ -30,8 +30,7 @@ from ansible_collections.onprem.platform.plugins.module_utils._oci_artifact impo
 def regular_files(content: bytes) -> dict[str, bytes]:
     """Return the regular files of a packed archive."""
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as tar:
-        # extractfile gives None for what is no regular file.
-        # None is for what is no file, which is left out here.
+        # extractfile gives None for what is no regular file, which is left out here.
         return {entry.name: tar.extractfile(entry).read() for entry in tar if entry.isfile()}  # type: ignore[union-attr]
 
 
