@@ -49,6 +49,18 @@ from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
 
+class Variables(dict[str, Any]):
+    """Variables of which a template gets a shallow copy.
+
+    The template lookup makes a deep copy for each file, to add its own names to it. That takes longer than rendering;
+    and what a template does to a value it does to Ansible's own copy.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        """Return the same values in a dict of their own."""
+        return dict(self)
+
+
 class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core has no types
     """Lookup ``tree``."""
 
@@ -56,6 +68,7 @@ class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core has no type
         """Return a list with one mapping of relative path to text."""
         self.set_options(var_options=variables, direct=kwargs)
         template = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        shared = Variables(variables or {})
         files: dict[str, str] = {}
         for term in terms:
             directory = Path(term)
@@ -66,7 +79,7 @@ class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core has no type
                     continue
                 name = path.relative_to(directory).as_posix()
                 if name.endswith(".j2"):
-                    text = template.run([str(path)], variables=variables)[0]  # None where nothing was rendered
+                    text = template.run([str(path)], variables=shared)[0]  # None where nothing was rendered
                     name = name[: -len(".j2")]
                     if text and str(text).strip():
                         files[name] = str(text)
