@@ -391,7 +391,7 @@ def named(way: str) -> str:
 def by_size(results: dict[str, Results], sizes: list[int]) -> str:
     """Return the medians of the seconds for all numbers of objects, and the writes for the largest."""
     most = max(sizes)
-    lines = [["seconds", *(f"{count} objects" for count in sizes), f"writes for {most}"]]
+    lines = [["seconds", *(f"{count} object{'s' * (count > 1)}" for count in sizes), f"writes for {most}"]]
     for title in STAGES:
         lines.append([f"**{title}**", *[""] * (len(sizes) + 1)])
         for way in WAYS[:-1]:
