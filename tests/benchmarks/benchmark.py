@@ -206,8 +206,12 @@ def part_of_site(name: str, until: str) -> Path:
     names = [play["name"] for play in plays]
     if until not in names:
         raise BenchmarkError(f"site.yml has no play {until}; it has: {', '.join(names)}")
+    plays = plays[: names.index(until)]
+    for play in plays:
+        if "ansible.builtin.import_playbook" in play:
+            play["ansible.builtin.import_playbook"] = str(ROOT / "playbooks" / play["ansible.builtin.import_playbook"])
     path = WORK / f"{name}.yml"
-    path.write_text(yaml.safe_dump(plays[: names.index(until)], sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(plays, sort_keys=False), encoding="utf-8")
     return path
 
 
