@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from ._kube_config import Connection
 from ._kube_errors import (
     ConflictError,
+    InvalidError,
     KubeApiError,
     KubeConfigError,
     KubeConnectionError,
@@ -148,7 +149,8 @@ class KubeClient:
                     conflicts += 1
                     retry = conflicts < _CONFLICT_ATTEMPTS
                 else:
-                    retry = code in _RETRY_CODES and (repeatable or code == 429)
+                    transient = code in _RETRY_CODES and not isinstance(failure, InvalidError)
+                    retry = transient and (repeatable or code == 429)
             except SSLError as error:
                 raise KubeConnectionError(
                     f"TLS to {self.connection.host} failed: {error}", "Check ca_cert and tls_server_name."

@@ -92,7 +92,7 @@ class ExpiredError(KubeApiError):
 
 
 class InvalidError(KubeApiError):
-    """422 or 400: the object does not validate."""
+    """422 or 400: the object does not validate; 500 for an apply with a field that its kind does not have."""
 
 
 _BY_CODE: dict[int, type[KubeApiError]] = {
@@ -104,6 +104,8 @@ _BY_CODE: dict[int, type[KubeApiError]] = {
     410: ExpiredError,
     422: InvalidError,
 }
+# The server answers an apply so as if it had failed itself; sending it again never helps.
+_NOT_IN_SCHEMA = "failed to create typed patch object"
 _HINTS = {
     401: "Check the credentials; a client certificate or token may have expired.",
     403: "Give this user the permission named in the message, or use another kubeconfig.",
@@ -120,7 +122,7 @@ def error_from_status(code: int, status: dict[str, Any], verb: str, path: str) -
     details = status.get("details") or {}
     message = str(status.get("message") or f"the server answered {code}")
     hint = _HINTS.get(code, "")
-    error_type = _BY_CODE.get(code, KubeApiError)
+    error_type = InvalidError if message.startswith(_NOT_IN_SCHEMA) else _BY_CODE.get(code, KubeApiError)
     error = error_type(code, str(status.get("reason") or ""), message, details, hint)
     if isinstance(error, ConflictError) and error.conflicts:
         owners = "; ".join(f"{item['field']} is owned by {item['owner']}" for item in error.conflicts)

@@ -41,3 +41,13 @@ def test_groups_are_complete(group: str) -> None:
 
 def test_no_other_group() -> None:
     assert set(load(ROOT / "meta/runtime.yml")["action_groups"]) == set(GROUPS)
+
+
+def test_members_run_in_the_process_of_their_task() -> None:
+    """Each has its action, and no module has one that takes no connection."""
+    groups = load(ROOT / "meta/runtime.yml")["action_groups"]
+    named = "from ..plugin_utils._module_in_process import ActionModule"
+    actions = {
+        path.stem for path in (ROOT / "plugins/action").glob("*.py") if named in path.read_text(encoding="utf-8")
+    }
+    assert actions == {member for group in GROUPS for member in groups[group]}

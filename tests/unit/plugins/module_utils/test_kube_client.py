@@ -62,6 +62,16 @@ def test_server_errors_are_retried(api: FakeKubeApi, code: int) -> None:
     assert len(api.log) == 3
 
 
+def test_a_field_that_its_kind_does_not_have_is_not_sent_again(api: FakeKubeApi) -> None:
+    """The server answers an apply of one with 500."""
+    refusal = "failed to create typed patch object (a/one; /v1, Kind=ConfigMap): .spec: field not declared in schema"
+    api.faults.append(Fault("PATCH", PATH, 500, status(500, "", refusal), times=2))
+    asked = client(api)
+    with pytest.raises(InvalidError, match=r"\.spec: field not declared"):
+        asked.request("PATCH", PATH, {"fieldManager": "test"}, {"spec": {}}, APPLY)
+    assert (asked.requests, asked.pauses) == (1, [])  # type: ignore[attr-defined]
+
+
 def test_retry_after_is_honoured(api: FakeKubeApi) -> None:
     api.faults.append(Fault("GET", PATH, 429, status(429, "TooManyRequests", "slow down"), {"Retry-After": "3"}))
     user = client(api)
