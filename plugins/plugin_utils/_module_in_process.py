@@ -4,7 +4,7 @@
 
 Ansible packs a module with all that it imports into an archive, then starts a shell and another Python for it. On the
 controller that takes longer than most requests to an API. Ansible forks a process for every task as it is, so what a
-module leaves behind in it (environment, locale, imports) ends with the task.
+module leaves behind in it (locale, imports) ends with the task. Only the items of a loop share one.
 
 Every module of the action groups ``k8s`` and ``vault`` has an action of its own name for this, and no redirect to a
 common one: Ansible finds the defaults of a group by the name of the action.
@@ -47,7 +47,7 @@ class ActionModule(NormalAction):  # type: ignore[misc] # ansible-core has no ty
         return dict(super().run(tmp, task_vars))
 
     def _same_place(self, task_vars: dict[str, Any]) -> bool:
-        """True if the module would run here anyway, as this user and with this Python, and nobody waits elsewhere."""
+        """True if the module would run here anyway, as this user, with this Python, and while the task waits for it."""
         if self._task.delegate_to:
             task_vars = task_vars["ansible_delegated_vars"][self._task.delegate_to]
         python = self._templar.template(constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
@@ -82,9 +82,15 @@ class ActionModule(NormalAction):  # type: ignore[misc] # ansible-core has no ty
             return done
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
+        before = dict(os.environ)
         os.environ.update({name: str(value) for name, value in environment.items()})
-        with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as directory:
-            code, output, errors = run_module(self._module_name, {**self._module_args, "_ansible_tmpdir": directory})
+        try:
+            with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as directory:
+                arguments = {**self._module_args, "_ansible_tmpdir": directory}
+                code, output, errors = run_module(self._module_name, arguments)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
         return {
             "rc": code,
             "stdout": output,

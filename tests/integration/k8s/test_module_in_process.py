@@ -102,6 +102,10 @@ def tasks_of(namespace: str) -> list[dict[str, Any]]:
             **apply(definition=config_map(namespace), kubeconfig="/nowhere", plan_without_cluster=True),
             "check_mode": True,
         },
+        {
+            **apply(definition="{{ item }}"),
+            "loop": [config_map(namespace, where="here"), config_map(namespace, where="here"), {"kind": "nameless"}],
+        },
         {"onprem.platform.k8s_rbac_info": {"subjects": [], "checks": []}},
     ]
 
@@ -119,11 +123,12 @@ def test_the_result_is_the_same(api_server: ApiServer, tmp_path: Path) -> None:
         for result in (one, other):
             result.pop("exception", None)  # where it was raised
         assert one == other
-    checked, created, again, changed, secret, hidden, refused, misspelt, planned, _rbac = found["in-one"]
+    checked, created, again, changed, secret, hidden, refused, misspelt, planned, loop, _rbac = found["in-one"]
     assert checked["changed"] and created["changed"] and not again["changed"] and changed["changed"]
     assert "where: there" in changed["diff"][0]["after"] and secret["changed"]
     assert hidden["changed"]
     assert refused["failed"] and refused["requests"] == 2 and misspelt["failed"] and "no_such_option" in misspelt["msg"]
+    assert [item["changed"] for item in loop["results"]] == [True, False, False] and loop["results"][2]["failed"]
     assert any("no cluster yet" in warning for warning in planned["warnings"])
 
 
