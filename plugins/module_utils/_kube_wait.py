@@ -421,7 +421,11 @@ def _endpoints(target: Target, slices: list[Document]) -> Progress:
 
 
 def _expression(expression: str, document: Document) -> Progress:
-    value = jmespath.search(expression, document)
+    try:
+        value = jmespath.search(expression, document)
+    except jmespath.exceptions.JMESPathTypeError as error:
+        # A function got a field that the object does not have yet.
+        return progressing(f"{expression}: {error}")
     return ready() if value else progressing(f"{expression} is {value!r}")
 
 
@@ -430,7 +434,10 @@ def check_expression(expression: str) -> str:
     if jmespath is None:
         return "the Python package 'jmespath' is missing on the controller"
     try:
-        jmespath.compile(expression)
+        # On an empty object, since functions are looked up only then; that they get nothing there proves no mistake.
+        jmespath.search(expression, {})
+    except jmespath.exceptions.JMESPathTypeError:
+        return ""
     except jmespath.exceptions.JMESPathError as error:
         return f"expression {expression!r} is not valid JMESPath: {error}"
     return ""

@@ -188,9 +188,21 @@ def test_endpoints(api: FakeKubeApi) -> None:
 
 def test_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_expression("a.b") == ""
+    assert check_expression("contains(a, 'b')") == ""
     assert "not valid" in check_expression("a.[")
+    assert "Unknown function" in check_expression("no_such_function(a)")
     monkeypatch.setattr(_kube_wait, "jmespath", None)
     assert "missing" in check_expression("a")
+
+
+def test_a_function_waits_for_its_field(api: FakeKubeApi) -> None:
+    """As a Pod has no container statuses at first."""
+    wanted = config_map("one", until="expression", expression="contains(data.a, '1')")
+    put(api, "one")
+    with pytest.raises(WaitError, match=r"contains\(data\.a, '1'\): In function contains\(\)"):
+        waiter(api).wait([wanted], 0.2)
+    put(api, "one", data={"a": "21"})
+    assert waiter(api).wait([wanted], 5)[0].progress.ready
 
 
 # --- diagnosis -------------------------------------------------------------------------------------------------------
