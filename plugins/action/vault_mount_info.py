@@ -5,4 +5,6 @@
 
 from __future__ import annotations
 
-from ..plugin_utils._module_in_process import ActionModule as ActionModule
+from ..plugin_utils._module_in_process import ActionModule
+
+__all__ = ["ActionModule"]
