@@ -146,7 +146,7 @@ def test_what_needs_a_process_has_one(
 
 
 def test_delegated_to_the_controller(api_server: ApiServer, namespace: str, tmp_path: Path) -> None:
-    """From a host that needs no connection of its own for this."""
+    """The variables of the delegate then say which Python is meant."""
     options = {"definition": config_map(namespace, where="here"), "kubeconfig": str(api_server.kubeconfig)}
     task = {"onprem.platform.k8s_apply": options, "delegate_to": "localhost"}
     results, output = play(tmp_path, [task])
