@@ -188,6 +188,13 @@ sanity: venv ## ansible-test sanity in a copy of the collection
 sanity-cores: venv $(CORES:%=.build/core-%/.locked) ## The same with the other supported versions of ansible-core
 	@for core in $(CORES); do SANITY_ENVIRONMENT=.build/core-$$core scripts/stage sanity-$$core scripts/sanity; done
 
+.PHONY: plugins-cores
+plugins-cores: venv $(CORES:%=.build/core-%/.locked) ## Unit tests of the plugins, and modules by playbook, with those versions
+	@for core in $(CORES); do \
+		PATH=$(CURDIR)/.build/core-$$core/bin:$$PATH scripts/stage plugins-$$core pytest -n 2 -q \
+			tests/unit/plugins tests/integration/k8s/test_module_in_process.py; \
+	done
+
 .PHONY: integration
 integration: venv ## Tests against real services of the bundle
 	@scripts/test-services
@@ -222,7 +229,7 @@ test: ## The gate that continuous integration runs
 
 .PHONY: test-long
 test-long: ## What takes longer: the rendered documentation, kills, fresh check runs, both producers end to end (CONTINUE=1 goes on)
-	@scripts/gate lint-code sanity sanity-cores lint-project docs unit bundle integration integration-long faults molecule
+	@scripts/gate lint-code sanity sanity-cores lint-project docs unit bundle plugins-cores integration integration-long faults molecule
 
 .PHONY: integration-long
 integration-long: venv ## The long tests beside the platform's

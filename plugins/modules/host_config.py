@@ -432,13 +432,18 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def unpack(parameters: dict[str, Any]) -> None:
-    """Put the texts that travelled in ``_payload`` into their items."""
+def unpack(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with the texts that travelled in ``_payload`` in their items.
+
+    The module's own options stay as they are: ansible-core adds them to the result (before 2.21 always), unmasked.
+    """
     packed = parameters["_payload"]
     texts = json.loads(zlib.decompress(base64.b64decode(packed))) if packed else {}
-    for kind, key in (("files", "path"), ("trust_anchors", "name")):
-        for item in parameters[kind]:
-            item["content"] = texts.get(f"{kind}:{item[key]}", item["content"])
+    filled = {
+        kind: [{**item, "content": texts.get(f"{kind}:{item[key]}", item["content"])} for item in parameters[kind]]
+        for kind, key in (("files", "path"), ("trust_anchors", "name"))
+    }
+    return {**parameters, **filled}
 
 
 def configure(host: Host, parameters: dict[str, Any]) -> tuple[list[str], Record]:
@@ -486,8 +491,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     host = Host(check=module.check_mode)
     try:
-        unpack(module.params)
-        needed, record = configure(host, module.params)
+        needed, record = configure(host, unpack(module.params))
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
     if needed:

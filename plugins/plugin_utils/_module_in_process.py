@@ -19,17 +19,20 @@ import json
 import os
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
-from ansible.executor.module_common import _BuiltModule
 from ansible.module_utils import basic
-from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.plugins.connection.local import Connection as LocalConnection
 from ansible.plugins.loader import module_loader
+from ansible.release import __version__ as ansible_version
 
+TRIED = ("2.19", "2.20", "2.21")
+"""Versions of ansible-core that this has been tried with: it uses what Ansible keeps for itself. With others modules
+run as all do."""
 _PROFILE = "legacy"
 """How arguments and results are written as JSON: that of every module which names no other."""
 
@@ -56,7 +59,8 @@ class ActionModule(NormalAction):  # type: ignore[misc] # ansible-core has no ty
             and self._connection.become is None
             and not self._task.async_val
             and not constants.DEFAULT_KEEP_REMOTE_FILES
-            and (python == sys.executable or str(python).startswith("auto"))
+            and ansible_version.startswith(tuple(f"{version}." for version in TRIED))
+            and (str(python).startswith("auto") or _is_this_python(Path(str(python))))
         )
 
     # --- the steps of _execute_module that are done in another way -------------------------------------------------
@@ -68,6 +72,9 @@ class ActionModule(NormalAction):  # type: ignore[misc] # ansible-core has no ty
         if not found.resolved:
             raise AnsibleActionFail(f"there is no module {module_name}")
         self._module_name, self._module_args = found.resolved_fqcn, module_args
+        # Not at the top of the file: a version that was not tried may lack it.
+        from ansible.executor.module_common import _BuiltModule
+
         shebang = f"#!{sys.executable}"
         built = _BuiltModule(b_module_data=b"", module_style="new", shebang=shebang, serialization_profile=_PROFILE)
         return built, found.plugin_resolved_path
@@ -100,11 +107,19 @@ class ActionModule(NormalAction):  # type: ignore[misc] # ansible-core has no ty
         }
 
 
+def _is_this_python(python: Path) -> bool:
+    """True for Ansible's own Python by any of its names (``bin/python``, ``bin/python3``) in the same environment."""
+    own = Path(sys.executable)
+    return python.parent == own.parent and python.resolve() == own.resolve()
+
+
 def run_module(name: str, arguments: dict[str, Any]) -> tuple[int, str, str]:
     """Run the module of this full name (``onprem.platform.k8s_apply``); return (exit code, stdout, stderr).
 
     What the module does not catch is raised, as from any action.
     """
+    from ansible.module_utils.common.json import Direction, get_module_encoder
+
     namespace, collection, module_name = name.split(".", 2)
     # The names that ansible.module_utils.testing sets for unit tests; a module's own process reads them from its frame.
     encoder = get_module_encoder(_PROFILE, Direction.CONTROLLER_TO_MODULE)

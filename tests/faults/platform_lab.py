@@ -236,6 +236,8 @@ class PlatformLab:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
             "ANSIBLE_CALLBACKS_ENABLED": "onprem.platform.phases,recorder",
+            # Arguments in every result, as ansible-core before 2.21 has them: they, too, must hold no secret.
+            "ANSIBLE_INJECT_INVOCATION": "1",
             "ONPREM_PHASES_OUTPUT": str(log.with_suffix(".phases.json")),
             "ONPREM_RECORDER_OUTPUT": str(events),
         }

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 import yaml
 
+from ansible_collections.onprem.platform.plugins.plugin_utils._module_in_process import TRIED
 from ansible_collections.onprem.platform.tests.rules.project import ROOT, load
 
 # group -> (documentation fragment of the connection, fragment that says the membership)
@@ -51,3 +53,12 @@ def test_members_run_in_the_process_of_their_task() -> None:
         path.stem for path in (ROOT / "plugins/action").glob("*.py") if named in path.read_text(encoding="utf-8")
     }
     assert actions == {member for group in GROUPS for member in groups[group]}
+
+
+def test_versions_of_ansible_are_those_of_the_tests() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    older = re.search(r"^CORES := (.+)$", makefile, re.MULTILINE)
+    locked = (ROOT / "requirements/development.txt").read_text(encoding="utf-8")
+    newer = re.findall(r"^ansible-core==(\d+\.\d+)\.", locked, re.MULTILINE)
+    assert older and newer
+    assert {*older[1].split(), *newer} == set(TRIED)

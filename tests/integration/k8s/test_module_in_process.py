@@ -17,12 +17,6 @@ import yaml
 from ansible_collections.onprem.platform.tests.integration.k8s.conftest import ApiServer
 from ansible_collections.onprem.platform.tests.integration.k8s.examples import REPOSITORY
 
-# Another name of the same Python: Ansible then has to start it.
-OTHER_PYTHON = next(
-    str(path)
-    for path in sorted(Path(sys.executable).parent.glob("python*"))
-    if str(path) != sys.executable and path.resolve() == Path(sys.executable).resolve()
-)
 STARTED = "EXEC /bin/sh"
 RESULTS = "results: "
 
@@ -110,13 +104,22 @@ def tasks_of(namespace: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_the_result_is_the_same(api_server: ApiServer, tmp_path: Path) -> None:
+@pytest.fixture
+def other_python(tmp_path: Path) -> str:
+    """A Python in another directory, with the same packages: Ansible has to start it."""
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_result_is_the_same(api_server: ApiServer, other_python: str, tmp_path: Path) -> None:
     environment = {"K8S_AUTH_KUBECONFIG": str(api_server.kubeconfig)}
     found = {}
-    for name, python in (("in-one", sys.executable), ("of-its-own", OTHER_PYTHON)):
+    for name, python in (("in-one", sys.executable), ("of-its-own", other_python)):
         api_server.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         results, output = play(tmp_path / name, tasks_of(name), python, environment=environment)
-        assert (STARTED in output) == (python == OTHER_PYTHON)
+        assert (STARTED in output) == (python == other_python)
         assert "not to be shown" not in output and "not this one" not in output
         found[name] = json.loads(json.dumps(results).replace(name, "namespace"))
     for one, other in zip(*found.values(), strict=True):

@@ -73,7 +73,7 @@ def api() -> Iterator[FakeKubeApi]:
 @pytest.fixture
 def run(run_module: Runner, api: FakeKubeApi) -> Runner:
     def call(module: Any, params: dict[str, Any], check: bool = False) -> dict[str, Any]:
-        defaults = {"host": api.url, "retry_timeout": 1, "_ansible_inject_invocation": True}
+        defaults = {"host": api.url, "retry_timeout": 1}
         return run_module(module.main, {**defaults, **params}, check=check)
 
     return call
