@@ -242,7 +242,7 @@ integration-long: venv ## The long tests beside the platform's
 faults: faults-plan faults-kill faults-platform faults-documentation ## Runs that are killed or misled and servers that are lost, on labs of their own
 
 .PHONY: faults-plan faults-kill faults-platform faults-documentation
-faults-plan: venv
+faults-plan: venv $(CORES:%=.build/core-%/.locked)
 	@scripts/stage $@ pytest -q --durations 20 $(addprefix tests/faults/test_,leaks.py bad_input.py plan_and_secrets.py)
 faults-kill: venv
 	@scripts/stage $@ pytest -q --durations 20 tests/faults/test_kill.py

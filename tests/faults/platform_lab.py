@@ -220,18 +220,22 @@ class PlatformLab:
         return come
 
     # --- playbooks -------------------------------------------------------------------------------------------------
-    def start(self, playbook: str, *options: str, extra: Mapping[str, Any] | None = None) -> Run:
-        """Start a playbook with the environment of ``scripts/site``, and a recorder."""
+    def start(self, playbook: str, *options: str, extra: Mapping[str, Any] | None = None, core: str = "") -> Run:
+        """Start a playbook with the environment of ``scripts/site``, and a recorder.
+
+        ``core`` is the version of ansible-core, if not that of the tests: one of ``CORES`` in the Makefile.
+        """
         self._number += 1
         log = self.logs / f"{self._number:02}-{playbook}.log"
         events = log.with_suffix(".jsonl")
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), str(ROOT / f"playbooks/{playbook}.yml")]
+        programs = ROOT / f".build/core-{core}/bin" if core else Path(sys.executable).parent
+        command = [str(programs / "ansible-playbook"), str(ROOT / f"playbooks/{playbook}.yml")]
         command += ["-i", str(self.inventory), *options]
         if extra:
             command += ["-e", json.dumps(extra)]
         environment = {
             **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{programs}:{os.environ['PATH']}",
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
@@ -248,9 +252,9 @@ class PlatformLab:
             )  # fmt: skip
         return Run(process, log, events)
 
-    def play(self, playbook: str, *options: str, extra: Mapping[str, Any] | None = None) -> Outcome:
+    def play(self, playbook: str, *options: str, extra: Mapping[str, Any] | None = None, core: str = "") -> Outcome:
         """Run a playbook to its end."""
-        return self.start(playbook, *options, extra=extra).wait()
+        return self.start(playbook, *options, extra=extra, core=core).wait()
 
     # --- cluster ---------------------------------------------------------------------------------------------------
     def run_kubectl(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:

@@ -112,15 +112,15 @@ def secrets(journey: Journey) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def again(journey: Journey) -> Outcome:
-    """The same run once more."""
+    """The same run once more, with the oldest supported ansible-core."""
     assert journey.run.code == 0, journey.run.tail()
-    return journey.lab.play("site", "-vvv", "--diff")
+    return journey.lab.play("site", "-vvv", "--diff", core="2.19")
 
 
 @pytest.fixture(scope="module")
 def check(again: Outcome, journey: Journey) -> Outcome:
-    """A check run of the converged platform."""
-    return journey.lab.play("site", "--check", "--diff")
+    """A check run of the converged platform, with the version between."""
+    return journey.lab.play("site", "--check", "--diff", core="2.20")
 
 
 def changed_items(outcome: Outcome) -> set[tuple[str, str, str]]:
@@ -239,6 +239,10 @@ def test_base64_of_the_first_password_would_be_found(secrets: dict[str, str]) ->
 
 
 # --- afterwards ---
+def test_later_runs_have_older_versions(again: Outcome) -> None:
+    assert "ansible-playbook [core 2.19." in again.output
+
+
 def test_second_run_changes_nothing(again: Outcome) -> None:
     assert again.code == 0, again.tail()
     assert again.changes() == []
