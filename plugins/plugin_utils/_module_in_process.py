@@ -32,7 +32,7 @@ from ansible.release import __version__ as ansible_version
 
 TRIED = ("2.19", "2.20", "2.21")
 """Versions of ansible-core that this has been tried with: it uses what Ansible keeps for itself. With others modules
-run as all do."""
+run as all do, so what only these have is imported where it is used."""
 _PROFILE = "legacy"
 """How arguments and results are written as JSON: that of every module which names no other."""
 
@@ -72,7 +72,6 @@ class ActionModule(NormalAction):  # type: ignore[misc] # ansible-core has no ty
         if not found.resolved:
             raise AnsibleActionFail(f"there is no module {module_name}")
         self._module_name, self._module_args = found.resolved_fqcn, module_args
-        # Not at the top of the file: a version that was not tried may lack it.
         from ansible.executor.module_common import _BuiltModule
 
         shebang = f"#!{sys.executable}"

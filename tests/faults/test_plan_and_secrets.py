@@ -239,7 +239,7 @@ def test_base64_of_the_first_password_would_be_found(secrets: dict[str, str]) ->
 
 
 # --- afterwards ---
-def test_later_runs_have_older_versions(again: Outcome) -> None:
+def test_second_run_is_by_the_oldest_version(again: Outcome) -> None:
     assert "ansible-playbook [core 2.19." in again.output
 
 
